@@ -1,0 +1,1 @@
+"""The memory: one SQLite file, written by the journal, read by the archive."""

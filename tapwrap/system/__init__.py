@@ -1,0 +1,1 @@
+"""The machine: processes, signals, terminals, pipes, cgroups, as the kernel shows them."""
