@@ -72,7 +72,7 @@ def as_dict(record: ErrorRecord) -> dict[str, object]:
 
 def from_dict(shown: Mapping[str, object]) -> ErrorRecord:
     """The record that `as_dict` showed. Raises ValueError when a field is missing or wrong."""
-    known = ErrorRecord.__match_args__  # type: ignore[attr-defined]
+    known = ErrorRecord.__match_args__
     fields = {name: shown[name] for name in known if name in shown}
     try:
         fields["time"] = microseconds(str(fields["time"]))
@@ -98,7 +98,7 @@ def timestamp(micros: int) -> str:
 
 
 def _civil(days: int) -> tuple[int, int, int]:
-    """Year, month and day of a day number since 1970 (Hinnant, "chrono-compatible date algorithms").
+    """Year, month, day of a day number since 1970 (Hinnant, "chrono-compatible algorithms").
 
     By hand, because datetime and time are I/O or heavy, and PID 1 stamps its lines with it.
     """
