@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tapwrap.core import durations, signals
 from tapwrap.core.category import KINDS
-from tapwrap.core.record import ErrorRecord
+from tapwrap.core.record import ErrorRecord, timestamp
 from tapwrap.core.value import value
 
 TYPE_CHECKING = False
@@ -21,6 +21,7 @@ class Ending:
     `sender` is the process that sent the signal the command died of, as `(pid, uid, name)`;
     pid 0 is outside the container. `swept` are the processes that had to be ended too, as
     `(pid, name, how)`, `stuck` those that even KILL did not end, as `(pid, name, state, where)`.
+    `since` is when the run had begun, where that is all that is known of it.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Ending:
     stderr_tail: str = ""
     stdout_tail: str = ""
     dropped: int = 0
+    since: int | None = None
 
     @property
     def program(self) -> str:
@@ -83,7 +85,8 @@ def sentence(ending: Ending) -> str:
             window = durations.show(ending.limit or 0)
             return f"{program} failed {ending.failures} times within {window} and was given up"
         case "wrapper_killed":
-            return f"tapwrap itself was killed while {program} was running"
+            since = f", some time after {timestamp(ending.since)}" if ending.since else ""
+            return f"tapwrap itself was killed while {program} was running{since}"
         case _:
             return f"{program} {_how(ending)}"
 
@@ -197,6 +200,8 @@ def _attributes(ending: Ending) -> dict[str, object]:
         known |= {"tapwrap.sender.pid": pid, "tapwrap.sender.uid": uid, "tapwrap.sender.comm": name}
     if ending.cause in ("timeout", "stop_timeout"):
         known[f"tapwrap.{ending.cause}"] = ending.limit
+    if ending.since is not None:
+        known["tapwrap.run.started"] = timestamp(ending.since)
     if ending.cause == "crash_loop":
         known["tapwrap.failures"] = ending.failures
     return {name: item for name, item in known.items() if item is not None and item != []}

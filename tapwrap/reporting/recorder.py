@@ -80,10 +80,14 @@ class Recorder:
         """The forks that are not dead yet, those given up included."""
         return frozenset(self._stuck | ({self._child} if self._child is not None else set()))
 
-    @property
-    def timers(self) -> dict[str, Callable[[], None]]:
-        """What to call when which timer of ours runs out."""
-        return {DEADLINE: self._overdue, RETRY: self._again, OPENING: self._open_run}
+    def timer_fired(self, name: str) -> None:
+        """One of our timers has run out."""
+        if name == DEADLINE:
+            self._overdue()
+        elif name == RETRY:
+            self._start()
+        elif name == OPENING:
+            self._open_run()
 
     def begin(self) -> None:
         """The command was started: write that down if it is still there in a moment."""
@@ -96,18 +100,14 @@ class Recorder:
         self._pending.append(item)
         self._start()
 
-    def reaped(self, pid: int) -> bool:
-        """Whether a dead child was a recorder; then what it managed is known now."""
-        if pid in self._stuck:
-            self._stuck.discard(pid)
-            return True
-        if pid != self._child:
-            return False
-        self._child = None
-        self._listen()
-        self._close_channel()
-        self._settle()
-        return True
+    def reaped(self, pid: int) -> None:
+        """A child has died; when it was a recorder, what it managed is known now."""
+        self._stuck.discard(pid)
+        if pid == self._child:
+            self._child = None
+            self._listen()
+            self._close_channel()
+            self._settle()
 
     def end(self, turn: Callable[[], None], last: Ending | None, attempts: int) -> None:
         """Wait a second at most for what is not stored yet, and close the run."""
@@ -243,9 +243,6 @@ class Recorder:
             self._retries += 1
             self._waiter.set_timer(RETRY, SOON if self._retries < SOON_TIMES else LATER)
 
-    def _again(self) -> None:
-        self._start()
-
     def _overdue(self) -> None:
         """A recorder hangs: the volume does not answer. It may not even die now."""
         if self._child is None:
@@ -267,13 +264,13 @@ class Recorder:
             return
         from tapwrap.reporting import unstored
 
-        spool = unstored.spool_locally(endings, self._place)
-        if spool:
+        records = unstored.records_of(endings, self._place)
+        if unstored.spool_locally(records, self._place.run_dir):
             self._spooled = True
             self._waiter.set_timer(RETRY, LATER)
-        for ending in endings:
-            self._say("error", "not_stored", f"cannot store a record: {why}", error_id=ending.id)
-            self._print(unstored.line(ending, why, self._place))
+        for record in records:
+            self._say("error", "not_stored", f"cannot store a record: {why}", error_id=record.id)
+            self._print(unstored.line(record, why))
 
     def _close_channel(self) -> None:
         if self._channel >= 0:

@@ -50,8 +50,11 @@ if TYPE_CHECKING:
         def keep(self, ending: Ending) -> None:
             """Store it, some time soon."""
 
-        def reaped(self, pid: int) -> bool:
-            """Whether this dead child was one of the sink's own."""
+        def reaped(self, pid: int) -> None:
+            """A child has died that was not the command: perhaps one of the sink's own."""
+
+        def timer_fired(self, name: str) -> None:
+            """A timer has run out that was not the supervisor's."""
 
         @property
         def helpers(self) -> frozenset[int]:
@@ -92,12 +95,13 @@ class Host:
         waiter: Waiter,
         outlets: dict[int, Outlet],
         say: Callable[..., None],
+        sink: Sink,
     ) -> None:
         """Nothing is started yet."""
         self._job, self._surroundings = job, surroundings
         self._terminal, self._waiter, self._outlets, self._say = terminal, waiter, outlets, say
-        self.sink: Sink | None = None
-        self.on_timer: dict[str, Callable[[], None]] = {}
+        self._sink = sink
+        self.on_first_start: Callable[[], None] | None = None
         self._events: list[Event] = []
         self._relays: dict[int, Relay] = {}
         self._main: int | None = None
@@ -150,8 +154,8 @@ class Host:
         for name in fired:
             if name in TIMERS:
                 self._events.append(TimerFired(name, self.now(), _luck()))
-            elif name in self.on_timer:
-                self.on_timer[name]()
+            else:
+                self._sink.timer_fired(name)
 
     def _remember(self, pid: int) -> None:
         """Note the name of a sender, who may be gone when somebody asks."""
@@ -207,7 +211,10 @@ class Host:
         self._waiter.watch(child.verdict, self._on_verdict)
         for relay in self._relays.values():
             relay.started()
-        # The child runs: from here on time is ours.
+        # The command is on its way: from here on time is ours.
+        if self.on_first_start is not None:
+            self.on_first_start()
+            self.on_first_start = None
         if self._surroundings.cwd is None:
             self._leave_folder()
         if self._group is None:
@@ -257,7 +264,7 @@ class Host:
             if pid == 0:
                 break
             self._died(pid, status)
-        if self._watch_leftovers and self._leftovers.are_gone(self._helpers):
+        if self._watch_leftovers and self._leftovers.are_gone(self._sink.helpers):
             self._all_gone()
 
     def _collect(self, main: int) -> None:
@@ -268,8 +275,8 @@ class Host:
 
     def _died(self, pid: int, status: int) -> None:
         if pid != self._main:
-            if self.sink is not None and not os.WIFSTOPPED(status):
-                self.sink.reaped(pid)
+            if not os.WIFSTOPPED(status):
+                self._sink.reaped(pid)
         elif os.WIFSTOPPED(status):
             if os.WSTOPSIG(status) in JOB_CONTROL:
                 self._events.append(Paused())
@@ -303,7 +310,7 @@ class Host:
 
     def _sweep(self) -> None:
         self._watch_leftovers = True
-        self._leftovers.tell(self._helpers, self._pid)
+        self._leftovers.tell(self._sink.helpers, self._pid)
         self._reap()
 
     def _kill(self, rest: bool, last: bool) -> None:
@@ -311,16 +318,19 @@ class Host:
             self._tell(exits.KILL)
             return
         self._watch_leftovers = True
-        self._leftovers.kill(self._helpers, main=self._main, everyone=last)
+        self._leftovers.kill(self._sink.helpers, main=self._main, everyone=last)
         self._reap()
 
     def _all_gone(self) -> None:
         self._watch_leftovers = False
         self._events.append(AllGone())
 
-    @property
-    def _helpers(self) -> frozenset[int]:
-        return self.sink.helpers if self.sink is not None else frozenset()
+    def flush(self, patience: float) -> None:
+        """Give whoever reads our streams so many seconds to take what is left."""
+        self._waiter.set_timer("flush", patience)
+        deadline = self.now() + patience
+        while not all(each.is_empty for each in self._outlets.values()) and self.now() < deadline:
+            self.turn()
 
     def _report(self, report: Report) -> None:
         self._drain()
@@ -334,8 +344,8 @@ class Host:
         if ending.cause is not None:
             level, fields["error_id"] = "error", ending.id
         self._say(level, "exited", _with_time(message(ending), ending), **fields)
-        if ending.cause is not None and self.sink is not None:
-            self.sink.keep(ending)
+        if ending.cause is not None:
+            self._sink.keep(ending)
 
     def _drain(self) -> None:
         for relay in self._relays.values():
@@ -376,7 +386,7 @@ class Host:
             limit=limit,
             swept=leftovers.swept,
             swept_total=leftovers.total,
-            stuck=leftovers.stuck(self._helpers, self._main) if self._watch_leftovers else (),
+            stuck=leftovers.stuck(self._sink.helpers, self._main) if self._watch_leftovers else (),
             stderr_tail=self._relays[2].tail.last() if 2 in self._relays else "",
             stdout_tail=self._relays[1].tail.last() if 1 in self._relays else "",
             dropped=self._outlets[2].lost if 2 in self._outlets else 0,
@@ -389,7 +399,7 @@ class Host:
         program = self._job.command[0].rpartition("/")[2]
         match announce.what:
             case "started":
-                fields = {"pid": self._main, "attempt": self.attempts}
+                fields = {"pid": self._pid, "attempt": self.attempts}
                 self._say("info", "started", f"started {program}", **fields)
             case "restarting":
                 pause = durations.show(announce.number)
@@ -417,8 +427,7 @@ class Host:
         )
         self._last = loop
         self._say("error", "gave_up", message(loop), cause=loop.cause, error_id=loop.id)
-        if self.sink is not None:
-            self.sink.keep(loop)
+        self._sink.keep(loop)
 
     def _suspend(self) -> None:
         """Stop with the command, so that the shell gets its terminal back (job control)."""
