@@ -167,11 +167,11 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "stop-signals",
-        frozenset({15, 2}),
+        frozenset({15}),
         "Signals that ask us to stop, such as QUIT for nginx.",
         "LIST",
         signals.parse_several,
-        shown="TERM,INT",
+        shown="TERM",
     ),
     Option(
         "rewrite",

@@ -12,7 +12,7 @@ NOT_FOUND = 127
 CONFIG = 78  # EX_CONFIG of sysexits.h
 
 KILL = signals.NUMBERS["KILL"]
-TERM = signals.NUMBERS["TERM"]
+INT = signals.NUMBERS["INT"]
 
 
 @value
@@ -91,12 +91,14 @@ class Verdict:
     """What to make of an end: its cause (None: nothing went wrong) and the status to exit with.
 
     `failed`: whether it counts as a failure. `told`: the signal of ours that ended it.
+    `planned`: somebody wanted it to end, so it is not to be started again.
     """
 
     cause: str | None
     status: int
     failed: bool
     told: Told | None = None
+    planned: bool = False
 
 
 def judge(
@@ -121,15 +123,17 @@ def judge(
         return Verdict(causes.get(exit.status, "spawn_failed"), exit.status, failed=True)
     status = 0 if successes.holds(exit) else exit.status
     sent = next((each for each in reversed(told) if _died_of(exit, each.signal)), None)
+    # INT that came through us is somebody's ^C, even if it does not start our own clock.
+    planned = asked or (sent is not None and sent.signal == INT)
     if timed_out:
-        return Verdict("timeout", TIMED_OUT, failed=True, told=sent)
+        return Verdict("timeout", TIMED_OUT, True, sent, asked)
     if oom_kills:
-        return Verdict("oom", status, failed=status != 0, told=sent)
+        return Verdict("oom", status, status != 0, sent, asked)
     if overdue and exit.signal == KILL:
-        return Verdict("stop_timeout", status, failed=status != 0, told=sent)
-    if status == 0 or (asked and (sent or exit.signal == KILL)):
-        return Verdict(None, status, failed=False, told=sent)
-    return Verdict("signal" if exit.signal else "exit", status, failed=True, told=sent)
+        return Verdict("stop_timeout", status, status != 0, sent, asked)
+    if status == 0 or (planned and sent) or (asked and exit.signal == KILL):
+        return Verdict(None, status, False, sent, planned)
+    return Verdict("signal" if exit.signal else "exit", status, True, sent, asked)
 
 
 def _died_of(exit: Exit, signal: int) -> bool:

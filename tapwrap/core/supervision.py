@@ -39,7 +39,7 @@ class Policy:
     timeout: float | None = None
     stop_timeout: float = 8.0
     sweep: bool = True
-    stop_signals: frozenset[int] = frozenset({TERM, signals.NUMBERS["INT"]})
+    stop_signals: frozenset[int] = frozenset({TERM})
     rewrites: Mapping[int, int] = {}
 
 
@@ -388,7 +388,7 @@ def _finish(state: Sweeping | Killing, policy: Policy, luck: float) -> Step:
     report = Report(verdict, ended, state.history.attempt, state.since)
     status = verdict.status
     wanted = policy.restart == "always" or (policy.restart == "on-failure" and verdict.failed)
-    if ended is None or stop.asked or not wanted or status in policy.never_retry:
+    if ended is None or verdict.planned or not wanted or status in policy.never_retry:
         return Done(status), [StopTimers(), report]
     if policy.max_restarts is not None and state.history.attempt > policy.max_restarts:
         return Done(status), [StopTimers(), report, Announce("gave_up", policy.max_restarts)]

@@ -264,8 +264,11 @@ class Host:
             if pid == 0:
                 break
             self._died(pid, status)
-        if self._watch_leftovers and self._leftovers.are_gone(self._sink.helpers):
-            self._all_gone()
+        if self._watch_leftovers:
+            if self._leftovers.are_gone(self._sink.helpers):
+                self._all_gone()
+            else:
+                self._leftovers.tell_newcomers(self._sink.helpers)
 
     def _collect(self, main: int) -> None:
         pid, status, usage = os.wait4(main, os.WNOHANG | os.WUNTRACED)

@@ -46,8 +46,20 @@ class Leftovers:
             self._tell_blindly(main)
             return
         for process in found:
-            if processes.send(process, TERM, CONT):
-                self._note(process, "TERM")
+            self._tell_one(process)
+
+    def tell_newcomers(self, helpers: Collection[int]) -> None:
+        """Ask those to end whose parent died before we could see them.
+
+        Only orphans: what a living process starts while it ends is part of its ending.
+        """
+        for process in processes.descendants(os.getpid(), helpers) or ():
+            if process.ppid == os.getpid() and (process.pid, process.start) not in self._ended:
+                self._tell_one(process)
+
+    def _tell_one(self, process: Process) -> None:
+        if processes.send(process, TERM, CONT):
+            self._note(process, "TERM")
 
     def _tell_blindly(self, main: int | None) -> None:
         """Without /proc nobody can be named; our own helpers have TERM blocked."""

@@ -21,9 +21,9 @@ PIPE_BUF = 4096
 class Outlet:
     """A queue in front of a descriptor that was inherited, and may be shared with others.
 
-    O_NONBLOCK belongs to the open file and would change it for everybody who shares it, so the
-    file is opened a second time where /proc allows that; else each write says for itself that
-    it will not wait.
+    O_NONBLOCK belongs to the open file and would change it for everybody who shares it, so a
+    pipe or terminal is opened a second time where /proc allows that; else each write says for
+    itself that it will not wait.
     """
 
     def __init__(self, fd: int, waiter: Waiter) -> None:
@@ -99,9 +99,12 @@ def _writer(fd: int) -> tuple[int, Callable[[int, bytes], int]]:
         kind = os.fstat(fd).st_mode
     except OSError:
         return fd, os.write  # Closed: writing says so at once.
+    if stat.S_ISREG(kind):
+        # Never opened again: a second open file has a second offset, and would overwrite.
+        return os.dup(fd), os.write
     if stat.S_ISSOCK(kind):
         return os.dup(fd), _to_socket
-    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
         return os.open(f"/proc/self/fd/{fd}", flags), os.write
     except OSError:
