@@ -23,7 +23,7 @@ WHO = "import sys; print(sys.implementation.name, '%d.%d.%d' % sys.version_info[
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--only", default="", metavar="VERSION", help="such as 3.12 or 3.12.1")
     options, pytest_arguments = parser.parse_known_args()
     found = {
@@ -75,7 +75,9 @@ def interpreters(versions: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for python in (folder / f"python{version}" for folder in folders for version in versions):
         if python.is_file():
-            answer = subprocess.run([python, "-I", "-c", WHO], capture_output=True, text=True)
+            answer = subprocess.run(
+                [python, "-I", "-c", WHO], capture_output=True, text=True, check=False
+            )
             name, _, version = answer.stdout.strip().partition(" ")
             if answer.returncode == 0 and name == "cpython":
                 found.setdefault(version, str(python))
@@ -100,7 +102,7 @@ def install(python: str, bin_: Path) -> bool:
     """Whether the package and what its tests need are now in the virtual environment."""
     # Debian keeps ensurepip in a package of its own; its pip can install from outside.
     bundled = run([python, "-c", "import ensurepip"], stderr=subprocess.DEVNULL)
-    if not (bin_ / "pytest").exists():
+    if not run([str(bin_ / "python"), "-c", "import tapwrap"], stderr=subprocess.DEVNULL):
         create = [python, "-m", "venv", "--clear", *([] if bundled else ["--without-pip"])]
         if not run([*create, str(bin_.parent)]):
             return False
@@ -111,7 +113,10 @@ def install(python: str, bin_: Path) -> bool:
 
 def run(command: list[str], stderr: int | None = None) -> bool:
     """Whether the command succeeds. It never waits for someone at the terminal."""
-    return not subprocess.call(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=stderr)
+    try:
+        return not subprocess.call(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=stderr)
+    except FileNotFoundError:
+        return False  # Its virtual environment is still to be made.
 
 
 if __name__ == "__main__":
