@@ -28,10 +28,29 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 @pytest.fixture
-def container(tmp_path: Path) -> Iterator[Containers]:
+def container(_containers: Containers) -> Containers:
     """Starts real containers: `container.run("tapwrap", "run", "--", "false").status`."""
     _need(containers.why_not())
+    return _containers
+
+
+@pytest.fixture
+def namespace(_namespaces: Namespaces, _no_namespaces: str | None) -> Namespaces:
+    """Starts programs as PID 1 without a container, which is much quicker."""
+    _need(_no_namespaces)
+    return _namespaces
+
+
+@pytest.fixture
+def _containers(tmp_path: Path) -> Iterator[Containers]:
     starter = Containers(tmp_path)
+    yield starter
+    starter.end()
+
+
+@pytest.fixture
+def _namespaces() -> Iterator[Namespaces]:
+    starter = Namespaces()
     yield starter
     starter.end()
 
@@ -39,15 +58,6 @@ def container(tmp_path: Path) -> Iterator[Containers]:
 @pytest.fixture(scope="session")
 def _no_namespaces() -> str | None:
     return namespaces.why_not()
-
-
-@pytest.fixture
-def namespace(_no_namespaces: str | None) -> Iterator[Namespaces]:
-    """Starts programs as PID 1 without a container, which is much quicker."""
-    _need(_no_namespaces)
-    starter = Namespaces()
-    yield starter
-    starter.end()
 
 
 @pytest.fixture
@@ -69,8 +79,14 @@ def small_volume(tmp_path: Path) -> Iterator[SmallVolume]:
 
 
 @pytest.fixture
-def network_volume(tmp_path: Path) -> Iterator[NetworkVolume]:
-    """A volume on a server that may hang: `network_volume.hang()`, `.recover()`."""
+def network_volume(
+    tmp_path: Path, _containers: Containers, _namespaces: Namespaces
+) -> Iterator[NetworkVolume]:
+    """A volume on a server that may hang: `network_volume.hang()`, `.recover()`.
+
+    It asks for what starts programs so that it is removed before they are: a program that waits
+    for a hung volume may not be ended before the volume is.
+    """
     _need(volumes.why_not("bindfs"))
     made = NetworkVolume(tmp_path / "network")
     yield made

@@ -120,7 +120,9 @@ class Containers:
             command += ["--interactive"]
         command += [*options, "--rootfs", str(rootfs), *argv]
         screen = Terminal() if terminal else None
-        process = running.start(command, terminal=screen, **streams)
+        # Podman's monitor leaves a file named `oom` where it was started.
+        home = rootfs.parent
+        process = running.start(command, terminal=screen, cwd=home, **streams)
         container = Container(process, screen, name, pid_file)
         self._started.append(container)
         return container

@@ -36,10 +36,10 @@ class InNamespace(running.Running):
         return eventually(known)
 
     def _kill(self) -> None:
-        for first in children(self._process.pid):
+        # The unshare program then ends by itself, when the whole namespace is gone.
+        for first in children(self._process.pid) or [self._process.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(first, signal.SIGKILL)
-        self._process.kill()
 
 
 class Namespaces:
