@@ -72,7 +72,7 @@ def as_dict(record: ErrorRecord) -> dict[str, object]:
 
 def from_dict(shown: Mapping[str, object]) -> ErrorRecord:
     """The record that `as_dict` showed. Raises ValueError when a field is missing or wrong."""
-    known = ErrorRecord.__match_args__  # type: ignore[attr-defined]
+    known = ErrorRecord.__match_args__
     fields = {name: shown[name] for name in known if name in shown}
     try:
         fields["time"] = microseconds(str(fields["time"]))

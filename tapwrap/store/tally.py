@@ -75,9 +75,7 @@ def take_away(connection: sqlite3.Connection, counts: Mapping[tuple[int, int, in
     )
 
 
-def forget(
-    connection: sqlite3.Connection, chosen: Iterable[int], *, uncount: bool = False
-) -> None:
+def forget(connection: sqlite3.Connection, chosen: Iterable[int], *, uncount: bool = False) -> None:
     """Delete records by their sequence number, inside the caller's transaction.
 
     What happened stays counted, as if the records were still there, unless `uncount`.
