@@ -205,7 +205,7 @@ def note_run(connection: sqlite3.Connection, run: RunNote) -> None:
     )
 
 
-RUN_COLUMNS: tuple[str, ...] = RunNote.__match_args__  # type: ignore[attr-defined]
+RUN_COLUMNS: tuple[str, ...] = RunNote.__match_args__
 
 
 def run_from(row: Sequence[object]) -> RunNote:
