@@ -19,7 +19,7 @@ tapwrap itself failed; 126 and 127 when CMD cannot be executed or found; 2 for b
 """
 
 
-class Reading(click.ParamType):
+class Reading(click.ParamType[object]):
     """A click type that reads what the table says."""
 
     def __init__(self, option: Option) -> None:
@@ -40,20 +40,23 @@ class Reading(click.ParamType):
 
 
 def _parameter(option: Option) -> click.Option:
-    common = {"help": option.help, "envvar": option.variable}
-    shown = option.shown or None
     if option.flag:
-        names = [f"--{option.name}/--no-{option.name}"]
-        return click.Option(names, default=option.default, show_default=shown, **common)
-    kind = click.Choice(option.choices) if option.choices else Reading(option)
+        return click.Option(
+            [f"--{option.name}/--no-{option.name}"],
+            default=option.default,
+            show_default=option.shown,
+            help=option.help,
+            envvar=option.variable,
+        )
     return click.Option(
         [f"--{option.name}"],
-        type=kind,
+        type=click.Choice(option.choices) if option.choices else Reading(option),
         default=option.default,
-        show_default=shown or False,
+        show_default=option.shown or False,
         multiple=option.many,
         metavar=option.metavar or None,
-        **common,
+        help=option.help,
+        envvar=option.variable,
     )
 
 

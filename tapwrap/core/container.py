@@ -15,9 +15,9 @@ def container_id(cgroup: str, mountinfo: str) -> str | None:
         if found := _id_in(line.rpartition(":")[2].replace("-", "/").replace(".", "/")):
             return found
     for line in mountinfo.splitlines():
-        before, marker, after = line.partition("/containers/")
+        _, marker, after = line.partition("/containers/")
         if not marker:
-            before, marker, after = line.partition("/overlay-containers/")
+            _, marker, after = line.partition("/overlay-containers/")
         if marker and (found := _id_in(after.split(" ", 1)[0])):
             return found
     return None

@@ -15,6 +15,9 @@ from tapwrap.core.value import replace, value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Literal
+
+    What = Literal["started", "restarting", "gave_up", "crash_loop", "held"]
 
 TERM = signals.NUMBERS["TERM"]
 CONT = signals.NUMBERS["CONT"]
@@ -222,7 +225,7 @@ class Sweep:
 
 @value
 class Kill:
-    """Send KILL. `rest`: not to main alone; `last`: nothing of this container is needed any more."""
+    """Send KILL. `rest`: not to main alone; `last`: nothing in the container is needed now."""
 
     rest: bool
     last: bool
@@ -230,7 +233,7 @@ class Kill:
 
 @value
 class SetTimer:
-    """Ask for TimerFired(name) after so many seconds, instead of an earlier one of that name."""
+    """Ask for TimerFired(name) after so many seconds, in place of an earlier one."""
 
     name: str
     seconds: float
@@ -253,9 +256,9 @@ class Report:
 
 @value
 class Announce:
-    """Say one thing to whoever reads our log: started, restarting, gave_up, crash_loop, held."""
+    """Say one thing to whoever reads our log; `number` is the pause, or how many."""
 
-    what: str
+    what: What
     number: float = 0
 
 

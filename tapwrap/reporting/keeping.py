@@ -7,10 +7,9 @@ done again. Each word to PID 1 is a line: `stored ID PLACE`, `spooled ID WHY`, `
 
 from __future__ import annotations
 
+import _socket
 import os
 import time
-
-import _socket
 
 from tapwrap.core.ending import Ending
 from tapwrap.core.lines import Line

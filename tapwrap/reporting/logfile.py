@@ -41,29 +41,30 @@ def to_log_record(line: Line) -> logging.LogRecord:
     )
 
 
+class File(RotatingFileHandler):
+    """A log file whose errors come out, so that PID 1 can be told of them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line, in a fresh file if the old one is full. Raises OSError."""
+        if self.shouldRollover(record):
+            self.doRollover()
+        logging.StreamHandler.emit(self, record)
+
+    def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        """Raise what `emit` has caught."""
+        raise  # noqa: PLE0704  # It is called while the error is being handled.
+
+
 def write(path: str, size: int, lines: Sequence[Line]) -> None:
     """Append lines to a file of at most `size` bytes; three older ones are kept.
 
     Raises OSError. Meant for a process that may hang: a log file is on a volume too.
     """
-    directory = os.path.dirname(path)
-    os.makedirs(directory, 0o700, exist_ok=True)
-    handler = RotatingFileHandler(
-        path, maxBytes=size, backupCount=KEPT, encoding="utf-8", errors="backslashreplace"
-    )
-    handler.setFormatter(Formatter())
+    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+    file = File(path, maxBytes=size, backupCount=KEPT, encoding="utf-8", errors="backslashreplace")
+    file.setFormatter(Formatter())
     try:
         for line in lines:
-            _emit(handler, to_log_record(line))
+            file.emit(to_log_record(line))
     finally:
-        handler.close()
-
-
-def _emit(handler: RotatingFileHandler, record: logging.LogRecord) -> None:
-    """Without the handler's own `emit`, which prints its errors instead of raising them."""
-    if handler.shouldRollover(record):
-        handler.doRollover()
-    if handler.stream is None:
-        handler.stream = handler._open()
-    handler.stream.write(handler.format(record) + "\n")
-    handler.flush()
+        file.close()

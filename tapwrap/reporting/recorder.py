@@ -6,10 +6,9 @@ saves ten milliseconds of an exit, and works when the file system with Python on
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import time
-
-import _signal  # type: ignore[import-not-found]
 
 from tapwrap.core.ending import Ending
 from tapwrap.core.run import Run

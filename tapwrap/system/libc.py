@@ -5,9 +5,8 @@ Through `_ctypes` alone: the ctypes package defines a hundred classes that nobod
 
 from __future__ import annotations
 
-import os
-
 import _ctypes
+import os
 
 SFD_NONBLOCK = os.O_NONBLOCK
 SFD_CLOEXEC = os.O_CLOEXEC

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 import _signal  # type: ignore[import-not-found]
+import os
 
 from tapwrap.core.value import value
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import errno
 import os
-
-import _signal  # type: ignore[import-not-found]
 
 from tapwrap.core import exits, signals
 from tapwrap.core.exits import NotStarted
@@ -141,7 +140,7 @@ def _execute(command: list[str], environ: Mapping[str, str]) -> NotStarted:
                 return _refused(name, path, error)
             if error.errno == errno.ENOENT and os.path.lexists(path):
                 worst = worst or OSError(errno.ENOEXEC, "the interpreter it names is missing", path)
-            elif error.errno != errno.ENOENT and error.errno != errno.ENOTDIR:
+            elif error.errno not in {errno.ENOENT, errno.ENOTDIR}:
                 worst = worst or error
     if worst is not None:
         return _refused(name, worst.filename or name, worst)
