@@ -49,8 +49,8 @@ def _containers(tmp_path: Path) -> Iterator[Containers]:
 
 
 @pytest.fixture
-def _namespaces() -> Iterator[Namespaces]:
-    starter = Namespaces()
+def _namespaces(tmp_path: Path) -> Iterator[Namespaces]:
+    starter = Namespaces(tmp_path)
     yield starter
     starter.end()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from support.running import Result
 
 UNSHARE = ["--pid", "--fork", "--mount-proc", "--kill-child"]
+
+#: Give it a /run and a /var/lib of its own, and then everything else that it asked for. The
+#: environment comes last, because a shell adds to the one that it is given.
+FURNISH = 'mount --bind "$1" /run && mount --bind "$2" /var/lib && shift 2 && exec "$@"'
 
 
 class InNamespace(running.Running):
@@ -43,9 +48,13 @@ class InNamespace(running.Running):
 
 
 class Namespaces:
-    """Starts programs in new PID namespaces and ends them all."""
+    """Starts programs in new PID namespaces and ends them all.
 
-    def __init__(self) -> None:
+    They share a /run and a /var/lib, which are not this machine's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.run_folder, self.lib_folder = folder / "run", folder / "lib"
         self._started: list[InNamespace] = []
 
     def start(
@@ -62,16 +71,21 @@ class Namespaces:
         `streams` are those of `running.start`: stdin, stdout, stderr, cwd.
         """
         screen = Terminal() if terminal else None
+        for shared in (self.run_folder, self.lib_folder):
+            shared.mkdir(exist_ok=True)
+        env = environment.measured() if env is None else env
         command = [environment.find("unshare"), *UNSHARE]
         if os.geteuid() != 0:
             command += ["--user", "--map-root-user"]
+        command += ["/bin/sh", "-c", FURNISH, "sh", str(self.run_folder), str(self.lib_folder)]
         if terminal:
             command += [environment.find("setsid"), "--ctty"]
         if not first:
             command += ["/bin/sh", "-c", '"$@"; exit $?', "sh"]
+        command += [environment.find("env"), "--ignore-environment"]
+        command += [f"{name}={value}" for name, value in env.items()]
         command += [environment.find(argv[0]), *argv[1:]]
-        env = environment.measured() if env is None else env
-        process = running.start(command, env=env, terminal=screen, **streams)
+        process = running.start(command, env=environment.CLEAN, terminal=screen, **streams)
         started = InNamespace(process, screen)
         started.generation = 1 if first else 2
         self._started.append(started)
@@ -106,7 +120,8 @@ def children(pid: int) -> list[int]:
 def why_not() -> str | None:
     """The reason why this machine cannot make PID namespaces, if it cannot."""
     try:
-        result = Namespaces().run("true")
+        with tempfile.TemporaryDirectory() as folder:
+            result = Namespaces(Path(folder)).run("true")
     except FileNotFoundError as error:
         return str(error)
     return result.stderr.decode() if result.status else None
