@@ -79,12 +79,21 @@ class Keeper:
             for run in runs:
                 if run.ended:
                     living.forget(self._path, run.id)
-            spool.drain(journal)
-            if self._place.run_dir:
-                spool.drain(journal, unstored.directory(self._place.run_dir))
+            self._drain(journal, opening=opening)
             journal.close()
         except (CannotStore, OSError) as error:
             self._say("warning", "degraded", str(error))
+
+    def _drain(self, journal: Journal, *, opening: bool) -> None:
+        """Store what earlier recorders could not, of this run and of runs that were killed."""
+        spool.drain(journal)
+        mine = self._place.run_dir
+        if mine is None:
+            return
+        spool.drain(journal, unstored.directory(mine))
+        for path in rundir.abandoned(os.path.dirname(mine)) if opening else ():
+            spool.drain(journal, unstored.directory(path))
+            rundir.remove(path)
 
     def _could_not(self, refusal: CannotStore, records: list[ErrorRecord], runs: list[Run]) -> None:
         """Beside the store, else in our own folder; and in any case on stderr."""

@@ -183,7 +183,7 @@ class Recorder:
         socket = _socket.socket(fileno=self._channel)
         try:
             while True:
-                words, extras, _, _ = socket.recvmsg(65_536, 64)
+                words, extras, _, _ = socket.recvmsg(65_536, 64, _socket.MSG_CMSG_CLOEXEC)
                 for _, kind, payload in extras:
                     if kind == _socket.SCM_RIGHTS:
                         self._lock = int.from_bytes(payload[:4], "little")

@@ -7,6 +7,7 @@ from tapwrap.core.record import as_dict, timestamp
 from tapwrap.reporting.exits import record_of
 from tapwrap.store import spool
 from tapwrap.store.trouble import CannotStore
+from tapwrap.system import rundir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def records_of(endings: Sequence[Ending], place: Place) -> list[ErrorRecord]:
 
 def directory(run_dir: str) -> str:
     """Where records wait in the folder of a run."""
-    return f"{run_dir}/unstored"
+    return f"{run_dir}/{rundir.UNSTORED}"
 
 
 def spool_locally(records: Sequence[ErrorRecord], run_dir: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SYSTEM = "/run/tapwrap"
+UNSTORED = "unstored"
 
 
 def bases(environ: Mapping[str, str]) -> list[str]:
@@ -28,10 +30,35 @@ def make(explicit: str | None, run_id: str, environ: Mapping[str, str]) -> str |
             os.makedirs(base, 0o700, exist_ok=True)
             if _is_ours(base):
                 os.mkdir(path, 0o700)
+                # Held for as long as we live, and never closed: its lock says that we do.
+                fcntl.flock(os.open(path, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_EX)
                 return path
         except OSError:
             continue  # Read-only, missing or not ours: the next one may do.
     return None
+
+
+def abandoned(base: str) -> list[str]:
+    """The folders of runs that were killed before they could remove them."""
+    try:
+        paths = [f"{base}/{name}" for name in os.listdir(base)]
+    except OSError:
+        return []
+    return [path for path in paths if _is_abandoned(path)]
+
+
+def _is_abandoned(path: str) -> bool:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False  # No folder, or gone already.
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def remove(path: str) -> None:
@@ -40,10 +67,11 @@ def remove(path: str) -> None:
         os.unlink(f"{path}/run.json")
     except OSError:
         pass  # It was never written, or somebody cleaned up before us.
-    try:
-        os.rmdir(path)
-    except OSError:
-        pass  # What could not be stored is still in it.
+    for folder in (f"{path}/{UNSTORED}", path):
+        try:
+            os.rmdir(folder)
+        except OSError:
+            pass  # It was never made, or what could not be stored is still in it.
 
 
 def write(path: str, name: str, text: str) -> None:
