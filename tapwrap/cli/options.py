@@ -143,7 +143,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "success-codes",
-        exits.Successes(),
+        exits.parse_successes("0"),
         "Codes and signals that count as success, such as 0,143,SIGTERM.",
         "LIST",
         exits.parse_successes,
