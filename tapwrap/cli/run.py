@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 
+from tapwrap.core import exits
 from tapwrap.core.backoff import Backoff
 from tapwrap.core.jsonline import dumps
 from tapwrap.core.run import Run
@@ -83,7 +84,12 @@ def supervise(settings: Settings, command: list[str], mask: frozenset[int]) -> i
     host.on_first_start = on_the_way
     if os.getpid() != 1 and not libc.become_subreaper():
         voice.say("warning", "degraded", "cannot adopt orphans: the kernel refused a subreaper")
-    status = loop.run(host, policy(settings))
+    try:
+        status = loop.run(host, policy(settings))
+    except Exception as error:  # noqa: BLE001  # The edge: PID 1 ends with a word, or not at all.
+        voice.say("error", "failed", f"tapwrap itself failed: {error!r}", where=_where(error))
+        host.abandon(settings.stop_timeout)
+        status = exits.WRAPPER_FAILED
     recorder.end(host.turn, host.last, host.attempts)
     host.flush(LAST_WORDS)
     if run_dir:
@@ -110,6 +116,15 @@ def policy(settings: Settings) -> Policy:
         stop_signals=settings.stop_signals,
         rewrites=dict(settings.rewrite),
     )
+
+
+def _where(error: Exception) -> list[str]:
+    """The way to the line that failed, without the traceback module."""
+    found, step = [], error.__traceback__
+    while step is not None:
+        found.append(f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}")
+        step = step.tb_next
+    return found
 
 
 def _job(settings: Settings, command: list[str], run: Run, capture: frozenset[int]) -> Job:

@@ -78,9 +78,12 @@ def sentence(ending: Ending) -> str:
             return f"{program} ran longer than {durations.show(ending.limit or 0)} and was ended"
         case "stop_timeout":
             grace = durations.show(ending.limit or 0)
-            return f"{program} did not end within {grace} of being told to, and was killed"
+            asker = f", as {_who(ending.sender)} had asked" if ending.sender else ""
+            return f"{program} did not end within {grace} of being told to{asker}, and was killed"
         case "not_found" | "not_executable" | "spawn_failed":
-            return f"cannot start {ending.why or program}"
+            full = ending.pids is not None and ending.pids == ending.pids_limit
+            limit = f"; all {ending.pids_limit} processes that it may have exist" if full else ""
+            return f"cannot start {ending.why or program}{limit}"
         case "crash_loop":
             window = durations.show(ending.limit or 0)
             return f"{program} failed {ending.failures} times within {window} and was given up"
@@ -143,9 +146,14 @@ def _how(ending: Ending) -> str:
     core = ", leaving a core" if ending.core else ""
     if ending.sender is None:
         return told + core
-    pid, _, name = ending.sender
-    who = "from outside the container" if pid == 0 else f"by process {pid}"
-    return f"{told}{core}, sent {who}" + (f" ({name})" if name else "")
+    return f"{told}{core}, sent by {_who(ending.sender)}"
+
+
+def _who(sender: tuple[int, int, str]) -> str:
+    pid, _, name = sender
+    if pid == 0:
+        return "a process outside the container"
+    return f"process {pid}" + (f" ({name})" if name else "")
 
 
 def _limit(ending: Ending) -> str:

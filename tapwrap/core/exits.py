@@ -130,7 +130,8 @@ def judge(
     if oom_kills:
         return Verdict("oom", status, status != 0, sent, asked)
     if overdue and exit.signal == KILL:
-        return Verdict("stop_timeout", status, status != 0, sent, asked)
+        asker = next((each for each in reversed(told) if each.sender), sent)
+        return Verdict("stop_timeout", status, status != 0, asker, asked)
     if status == 0 or (planned and sent) or (asked and exit.signal == KILL):
         return Verdict(None, status, False, sent, planned)
     return Verdict("signal" if exit.signal else "exit", status, True, sent, asked)

@@ -54,8 +54,22 @@ class Keeper:
             # The end of a run that went well is worth a line, but nobody's waiting.
             self._spool_runs(runs)
             return
-        records = [exits.record_of(ending, self._place.environ) for ending in endings]
-        self._store(records, runs)
+        if endings or runs:
+            records = [exits.record_of(ending, self._place.environ) for ending in endings]
+            self._store(records, runs)
+        elif not lines:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Nothing new: try again what could not be stored, and be quiet if it still cannot."""
+        try:
+            with Journal(self._path) as journal:
+                stored = self._drain(journal, opening=False)
+        except (CannotStore, OSError):
+            self._tell("spooled - -")
+        else:
+            if stored:
+                self._say("info", "stored", f"{stored} kept back until now, in {self._path}")
 
     def _store(self, records: list[ErrorRecord], runs: list[Run]) -> None:
         opening = any(run.ended is None for run in runs)
@@ -84,16 +98,17 @@ class Keeper:
         except (CannotStore, OSError) as error:
             self._say("warning", "degraded", str(error))
 
-    def _drain(self, journal: Journal, *, opening: bool) -> None:
+    def _drain(self, journal: Journal, *, opening: bool) -> int:
         """Store what earlier recorders could not, of this run and of runs that were killed."""
-        spool.drain(journal)
+        stored = spool.drain(journal).records
         mine = self._place.run_dir
         if mine is None:
-            return
-        spool.drain(journal, unstored.directory(mine))
+            return stored
+        stored += spool.drain(journal, unstored.directory(mine)).records
         for path in rundir.abandoned(os.path.dirname(mine)) if opening else ():
-            spool.drain(journal, unstored.directory(path))
+            stored += spool.drain(journal, unstored.directory(path)).records
             rundir.remove(path)
+        return stored
 
     def _could_not(self, refusal: CannotStore, records: list[ErrorRecord], runs: list[Run]) -> None:
         """Beside the store, else in our own folder; and in any case on stderr."""

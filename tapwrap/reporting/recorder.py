@@ -35,6 +35,8 @@ ANNOUNCE_AFTER = 0.1
 SOON, SOON_TIMES, LATER = 1.0, 60, 30.0
 #: What is kept in memory for a recorder that is not done yet.
 PENDING = 64
+#: How often a recorder may die without a word before what it was given is given up.
+MISHAPS = 3
 
 
 @value
@@ -101,7 +103,10 @@ class Recorder:
 
     def reaped(self, pid: int) -> None:
         """A child has died; when it was a recorder, what it managed is known now."""
-        self._stuck.discard(pid)
+        if pid in self._stuck:
+            # The volume answers again, if only to let it die.
+            self._stuck.discard(pid)
+            self._try_later(SOON)
         if pid == self._child:
             self._child = None
             self._listen()
@@ -139,6 +144,7 @@ class Recorder:
         if self._stuck:
             waiting, self._pending = self._pending, []
             self._give_up(waiting, "an earlier recorder still hangs on the volume")
+            self._try_later(LATER)
             return
         import _socket
 
@@ -233,14 +239,20 @@ class Recorder:
             # It was killed with everything else, or failed in a way it could not tell.
             self._pending = unsaid + self._pending
             self._retries += 1
-            if self._retries > 3:
+            if self._retries > MISHAPS:
                 self._give_up(self._pending, "the recorder failed again and again")
                 self._pending = []
-        if self._pending:
+            # Not at once: what killed it may still be at work.
+            self._waiter.set_timer(RETRY, ANNOUNCE_AFTER)
+        elif self._pending:
             self._start()
         elif self._spooled:
             self._retries += 1
-            self._waiter.set_timer(RETRY, SOON if self._retries < SOON_TIMES else LATER)
+            self._try_later(SOON if self._retries < SOON_TIMES else LATER)
+
+    def _try_later(self, pause: float) -> None:
+        if self._spooled:
+            self._waiter.set_timer(RETRY, pause)
 
     def _overdue(self) -> None:
         """A recorder hangs: the volume does not answer. It may not even die now."""
@@ -266,7 +278,7 @@ class Recorder:
         records = unstored.records_of(endings, self._place)
         if unstored.spool_locally(records, self._place.run_dir):
             self._spooled = True
-            self._waiter.set_timer(RETRY, LATER)
+            self._try_later(LATER)
         for record in records:
             self._say("error", "not_stored", f"cannot store a record: {why}", error_id=record.id)
             self._print(unstored.line(record, why))

@@ -110,6 +110,7 @@ class Host:
         self._verdict = -1
         self._word = b""
         self._leftovers = Leftovers()
+        self._last_words: dict[int, str] = {}
         self._watch_leftovers = False
         self._group: Group | None = None
         self._oom_before: int | None = None
@@ -193,7 +194,7 @@ class Host:
     def _spawn(self, attempt: int) -> None:
         self.attempts = attempt
         self._word, self._peak, self._pid = b"", None, None
-        self._leftovers = Leftovers()
+        self._leftovers, self._last_words = Leftovers(), {}
         self._watch_leftovers = False
         surroundings = self._surroundings
         try:
@@ -204,7 +205,7 @@ class Host:
             child = spawning.spawn(self._job.command, surroundings, self._terminal)
         except OSError as error:
             self._close_relays()
-            self._exited(spawning.no_room(error))
+            self._exited(spawning.no_room(self._job.command[0], error))
             return
         self._main = self._pid = child.pid
         self._verdict = child.verdict
@@ -291,6 +292,9 @@ class Host:
             self._exited(spawning.reason(self._word) or exits.from_wait(status))
 
     def _exited(self, exit: exits.Exit | NotStarted) -> None:
+        for fd, relay in self._relays.items():
+            relay.drain()
+            self._last_words[fd] = relay.tail.last()
         before, after = self._oom_before, self._group.oom_kills() if self._group else None
         kills = after - before if after is not None and before is not None else 0
         self._events.append(Exited(exit, self.now(), _luck(), max(kills, 0)))
@@ -328,6 +332,16 @@ class Host:
         self._watch_leftovers = False
         self._events.append(AllGone())
 
+    def abandon(self, grace: float) -> None:
+        """End the command without the rules, because they or we have failed."""
+        for signal, patience in ((signals.NUMBERS["TERM"], grace), (exits.KILL, 1.0)):
+            deadline = self.now() + patience
+            self._waiter.set_timer("abandon", patience)
+            self._tell(signal)
+            self._tell(signals.NUMBERS["CONT"])
+            while self._main is not None and self.now() < deadline:
+                self.turn()
+
     def flush(self, patience: float) -> None:
         """Give whoever reads our streams so many seconds to take what is left."""
         self._waiter.set_timer("flush", patience)
@@ -336,7 +350,6 @@ class Host:
             self.turn()
 
     def _report(self, report: Report) -> None:
-        self._drain()
         ending = self._ending(report)
         self._last = ending
         self._close_relays()
@@ -350,12 +363,9 @@ class Host:
         if ending.cause is not None:
             self._sink.keep(ending)
 
-    def _drain(self) -> None:
-        for relay in self._relays.values():
-            relay.drain()
-
     def _close_relays(self) -> None:
         for relay in self._relays.values():
+            relay.drain()
             relay.close()
         self._relays = {}
 
@@ -390,8 +400,8 @@ class Host:
             swept=leftovers.swept,
             swept_total=leftovers.total,
             stuck=leftovers.stuck(self._sink.helpers, self._main) if self._watch_leftovers else (),
-            stderr_tail=self._relays[2].tail.last() if 2 in self._relays else "",
-            stdout_tail=self._relays[1].tail.last() if 1 in self._relays else "",
+            stderr_tail=self._last_words.get(2, ""),
+            stdout_tail=self._last_words.get(1, ""),
             dropped=self._outlets[2].lost if 2 in self._outlets else 0,
         )
         if isinstance(exit, NotStarted):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tapwrap.system.waiting import Waiter
 
 CHUNK = 64 * 1024
+DRAINED = 16  # chunks, which is as much as an unprivileged pipe can hold (pipe(7))
 
 
 class Relay:
@@ -36,12 +37,14 @@ class Relay:
         self.sink = -1
         self._resume()
 
-    def drain(self) -> bool:
-        """Read what is there, now; True when that was all. What the dead wrote is in the pipe."""
-        while not self._outlet.is_full:
+    def drain(self) -> None:
+        """Read what is there, now, even if nobody takes it from us: the dead wrote it all.
+
+        Bounded, because the living may go on writing.
+        """
+        for _ in range(DRAINED):
             if not self._pass_on():
-                return True
-        return False
+                return
 
     def close(self) -> None:
         """Let go of the pipe. Who still writes to it gets EPIPE, as from any reader that left."""

@@ -83,9 +83,10 @@ def reason(word: bytes) -> NotStarted | None:
     return NotStarted(int(status), why)
 
 
-def no_room(error: OSError) -> NotStarted:
+def no_room(name: str, error: OSError) -> NotStarted:
     """Why there was no fork at all."""
-    return NotStarted(exits.WRAPPER_FAILED, f"the kernel refused a new process: {error.strerror}")
+    why = (error.strerror or "refused").lower()
+    return NotStarted(exits.WRAPPER_FAILED, f"{name!r}: the kernel refused a new process ({why})")
 
 
 def _become(command: list[str], surroundings: Surroundings, terminal: Terminal, word: int) -> None:
