@@ -37,6 +37,7 @@ class Reader:
         self.path = os.path.abspath(path)
         self.warning: str | None = None
         self._copy: str | None = None
+        self._copied_state: list[tuple[int, int] | None] | None = None
         self.connection = self._open()
 
     def __enter__(self) -> Reader:
@@ -62,6 +63,18 @@ class Reader:
             return os.path.samestat(os.stat(self.path), self._stat)
         except FileNotFoundError:
             return False
+
+    def exists(self) -> bool:
+        """Whether anything has the path now."""
+        return os.path.exists(self.path)
+
+    def outdated(self) -> bool:
+        """Whether a copy is read, of a store that has changed since."""
+        return self._copied_state is not None and self._state() != self._copied_state
+
+    def waiting(self) -> bool:
+        """Whether something waits in the spool that can be stored now."""
+        return os.access(os.path.dirname(self.path), os.W_OK | os.X_OK) and _waiting(self.path)
 
     def _open(self) -> sqlite3.Connection:
         waiting = _waiting(self.path)
@@ -114,7 +127,7 @@ class Reader:
             self._copy = tempfile.mkdtemp(prefix="tapwrap-read-")
             target = os.path.join(self._copy, "errors.db")
             for _ in range(COPIES):
-                before = self._state()
+                before = self._copied_state = self._state()
                 for part in ("", "-wal", "-journal"):
                     if os.path.exists(self.path + part):
                         shutil.copyfile(self.path + part, target + part)

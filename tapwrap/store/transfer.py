@@ -45,10 +45,10 @@ class NotReadable(ValueError):
 
 def as_fields(found: Found) -> dict[str, object]:
     """A stored record as JSON can say it, with how often it happened when more than once."""
-    shown = as_dict(found.record)
+    fields = as_dict(found.record)
     if found.repeat > 1:
-        shown["repeat"] = found.repeat
-    return shown
+        fields["repeat"] = found.repeat
+    return {name: fields[name] for name in COLUMNS if name in fields}
 
 
 def to_row(found: Found) -> list[object]:
