@@ -25,9 +25,9 @@ def main() -> int:
             return supervise(*plain, MASK)
     else:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, MASK)
-    from tapwrap.cli.app import tapwrap
+    from tapwrap.cli import app
 
-    return tapwrap(MASK)
+    return app.main(MASK)
 
 
 def _environ() -> "dict[str, str]":

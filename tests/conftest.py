@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import hypothesis
@@ -12,10 +16,16 @@ from support import containers, namespaces, volumes
 from support.containers import Containers
 from support.namespaces import Namespaces
 from support.volumes import NetworkVolume, SmallVolume
+from tapwrap.core.record import ErrorRecord, uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
+
+#: 2026-01-31T08:00:00Z, in the middle of nothing special.
+NOON = 1_769_846_400_000_000
+
+Make = Callable[..., ErrorRecord]
 
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.register_profile(
@@ -39,6 +49,58 @@ def namespace(_namespaces: Namespaces, _no_namespaces: str | None) -> Namespaces
     """Starts programs as PID 1 without a container, which is much quicker."""
     _need(_no_namespaces)
     return _namespaces
+
+
+@pytest.fixture
+def make() -> Make:
+    """Make records that differ only in their ids, unless told otherwise."""
+    numbers = itertools.count()
+
+    def one(**changes: object) -> ErrorRecord:
+        next(numbers)
+        fields: dict[str, object] = {
+            "id": uuid7(NOON // 1000, os.urandom(10)),
+            "time": NOON,
+            "severity": 17,
+            "category": "process",
+            "code": "EXITED",
+            "type": "exit",
+            "message": "api exited with status 3",
+            "fingerprint": "1:" + "a" * 32,
+            "service": "api",
+            "cause": "exit",
+        }
+        return ErrorRecord(**fields | changes)  # type: ignore[arg-type]
+
+    return one
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> str:
+    """Where a store may be made."""
+    return str(tmp_path / "volume" / "errors.db")
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start Python code in a process of its own; whatever still runs at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(code: str, *arguments: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*before, sys.executable, "-c", code, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ message, however hostile, takes longer than any other of its length.
 from __future__ import annotations
 
 from _blake2 import blake2b
+from itertools import pairwise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,9 +107,7 @@ def _piece(piece: str) -> str:
     if len(letters) <= 3 and len(letters) + digits == len(piece) and letters.isalpha():
         return "<n>" + letters
     # Letters and digits in turn, as in 4fTz1k9q: an id that a machine made up.
-    changes = sum(
-        (one in _DIGITS) != (two in _DIGITS) for one, two in zip(piece, piece[1:], strict=False)
-    )
+    changes = sum((one in _DIGITS) != (two in _DIGITS) for one, two in pairwise(piece))
     return "<id>" if len(piece) >= 8 and changes >= 2 else piece
 
 

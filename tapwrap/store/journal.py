@@ -139,6 +139,23 @@ class Journal:
                 raise explain(error, "write to", self.path) from error
             return result
 
+    def shrink(self, pages: int) -> int:
+        """Give up to `pages` free pages back to the file system. Returns how many it gave.
+
+        Raises CannotStore.
+        """
+        free = "PRAGMA freelist_count"
+        with Turn(self.path, time.monotonic() + self._patience) as turn:
+            try:
+                connection = self._ready(turn)
+                before = connection.execute(free).fetchone()[0]
+                # Not execute(): Python takes one step of this statement, which is one page.
+                connection.executescript(f"PRAGMA incremental_vacuum({pages})")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                return int(before - connection.execute(free).fetchone()[0])
+            except sqlite3.Error as error:
+                raise explain(error, "write to", self.path) from error
+
     def close(self) -> None:
         """Close the store; the last one to close leaves a single complete file."""
         if self._connection is None:

@@ -15,8 +15,8 @@ DEFAULT = "/var/lib/tapwrap/errors.db"
 #: File systems whose shared memory and locks work between processes: a write-ahead log is
 #: safe there. On all others it has destroyed databases (virtiofs within a minute).
 LOCAL = frozenset(
-    ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "jfs")
-    + ("overlay", "overlayfs", "aufs", "tmpfs", "ramfs")
+    {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "jfs"}
+    | {"overlay", "overlayfs", "aufs", "tmpfs", "ramfs"}
 )
 
 

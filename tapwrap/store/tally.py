@@ -73,12 +73,35 @@ def take_away(connection: sqlite3.Connection, counts: Mapping[tuple[int, int, in
         "AND NOT EXISTS (SELECT 1 FROM error WHERE issue_id = issue.id)",
         [(issue,) for issue in issues],
     )
+    for issue in issues:
+        _fit(connection, issue)
 
 
-def forget(connection: sqlite3.Connection, chosen: Iterable[int], *, uncount: bool = False) -> None:
+def _fit(connection: sqlite3.Connection, issue: int) -> None:
+    """Let an issue begin and end with what is left of it."""
+    first, last = connection.execute(
+        "SELECT min(hour), max(hour) FROM issue_hour WHERE issue_id = ?", (issue,)
+    ).fetchone()
+    if first is None:
+        return
+    oldest, newest = connection.execute(
+        "SELECT min(time), max(time) FROM error WHERE issue_id = ?", (issue,)
+    ).fetchone()
+    # Where rows were pruned, the hours know less exactly but further back.
+    begin = oldest if oldest is not None and hour_of(oldest) == first else first * HOUR
+    end = newest if newest is not None and hour_of(newest) == last else (last + 1) * HOUR - 1
+    connection.execute(
+        "UPDATE issue SET first_seen = max(first_seen, ?), last_seen = min(last_seen, ?) "
+        "WHERE id = ?",
+        (begin, end, issue),
+    )
+
+
+def forget(connection: sqlite3.Connection, chosen: Iterable[int], *, uncount: bool = False) -> int:
     """Delete records by their sequence number, inside the caller's transaction.
 
     What happened stays counted, as if the records were still there, unless `uncount`.
+    Returns how many occurrences the records stood for.
     """
     counts: dict[tuple[int, int, int], int] = {}
     uses: dict[bytes, int] = {}
@@ -105,3 +128,4 @@ def forget(connection: sqlite3.Connection, chosen: Iterable[int], *, uncount: bo
     )
     if uncount:
         take_away(connection, counts)
+    return sum(counts.values())
