@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from support import environment, running
 from support.terminal import Terminal
-from support.waiting import eventually
+from support.waiting import NotYetError, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,15 +28,17 @@ FURNISH = 'mount --bind "$1" /run && mount --bind "$2" /var/lib && shift 2 && ex
 class InNamespace(running.Running):
     """A program in a PID namespace of its own, which ends with it."""
 
-    generation = 1
+    first = True
 
     def _find_pid(self) -> int:
         # The unshare program stays outside and waits; a signal that it got would end there.
         def known() -> int:
-            pid = self._process.pid
-            for _ in range(self.generation):
-                pid = next(iter(children(pid)), 0)
-            return pid
+            if self.ended:
+                raise NotYetError(f"it ended before the test asked for its pid: {self.wait()}")
+            pid = next(iter(children(self._process.pid)), 0)
+            if not pid or not _is_furnished(pid):
+                return 0
+            return pid if self.first else next(iter(children(pid)), 0)
 
         return eventually(known)
 
@@ -87,7 +89,7 @@ class Namespaces:
         command += [environment.find(argv[0]), *argv[1:]]
         process = running.start(command, env=environment.CLEAN, terminal=screen, **streams)
         started = InNamespace(process, screen)
-        started.generation = 1 if first else 2
+        started.first = first
         self._started.append(started)
         return started
 
@@ -115,6 +117,13 @@ def children(pid: int) -> list[int]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     return [int(child) for child in listed.split()]
+
+
+def _is_furnished(pid: int) -> bool:
+    try:
+        return FURNISH.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def why_not() -> str | None:

@@ -107,18 +107,27 @@ class Running:
     def wait(self, *, within: float = 30.0) -> Result:
         """How it ended, once it has."""
         if self._result is None:
-            try:
-                returned = self._process.wait(within)
-            except subprocess.TimeoutExpired:
+            if not self._ends(within):
                 heard = [f"{name}: {it.heard!r}" for name, it in self._listeners.items()]
                 message = f"still running after {within} s: {self._process.args!r}"
-                raise NotYetError("\n".join([message, *heard])) from None
+                raise NotYetError("\n".join([message, *heard]))
+            returned = self._process.wait()
             seconds = time.monotonic() - self._started
             for listener in self._listeners.values():
                 listener.finish(1.0)
             status = 128 - returned if returned < 0 else returned
             self._result = Result(status, self.stdout, self.stderr, seconds)
         return self._result
+
+    def _ends(self, within: float) -> bool:
+        """Whether it ends in time. Unlike Popen.wait this does not poll, so that it is exact."""
+        if self.ended:
+            return True
+        end = os.pidfd_open(self._process.pid)
+        try:
+            return bool(select.select([end], [], [], within)[0])
+        finally:
+            os.close(end)
 
     def hang_up(self) -> None:
         """Close the terminal, as when the window or the connection goes."""
