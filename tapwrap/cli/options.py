@@ -230,7 +230,11 @@ OPTIONS: tuple[Option, ...] = (
         shown="10M",
     ),
     Option(
-        "run-dir", None, "Our own folder, on a local file system.", "PATH", shown="/run/tapwrap"
+        "run-base",
+        None,
+        "Where each run has a folder of its own, on a local file system.",
+        "PATH",
+        shown="/run/tapwrap",
     ),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
@@ -272,7 +276,7 @@ class Settings:
     log_level: str
     log_file: str | None
     log_size: int
-    run_dir: str | None
+    run_base: str | None
 
 
 def value_of(option: Option, text: str) -> object:

@@ -44,7 +44,7 @@ def supervise(settings: Settings, command: list[str], mask: frozenset[int]) -> i
     extra = inheritance.extra_descriptors()
     environ = inheritance.environment()
     run_id = new_id()
-    run_dir = rundir.make(settings.run_dir, run_id, environ)
+    run_dir = rundir.make(settings.run_base, run_id, environ)
     service = settings.service or environ.get("OTEL_SERVICE_NAME") or _program(command)
     run = Run(run_id, service, tuple(command), os.getpid(), time.time_ns() // 1000)
     db = os.path.abspath(settings.db) if settings.db else None

@@ -16,10 +16,12 @@ UNSTORED = "unstored"
 
 def bases(environ: Mapping[str, str]) -> list[str]:
     """Where run folders may be, the best first."""
-    user = os.geteuid()
-    session = environ.get("XDG_RUNTIME_DIR")
-    own = [f"{session}/tapwrap"] if session else []
-    return [SYSTEM, *own, f"/tmp/tapwrap-{user}", f"/dev/shm/tapwrap-{user}"]
+    user, session = os.geteuid(), environ.get("XDG_RUNTIME_DIR")
+    named, outer = environ.get("TAPWRAP_RUN_BASE"), environ.get("TAPWRAP_RUN_DIR")
+    own = [named] if named else []
+    own += [os.path.dirname(outer)] if outer else []
+    session_own = [f"{session}/tapwrap"] if session else []
+    return [*own, SYSTEM, *session_own, f"/tmp/tapwrap-{user}", f"/dev/shm/tapwrap-{user}"]
 
 
 def make(explicit: str | None, run_id: str, environ: Mapping[str, str]) -> str | None:
