@@ -55,7 +55,10 @@ class Lazy(click.Group):
         return result
 
 
-@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="tapwrap", message="%(prog)s %(version)s")
 def tapwrap() -> None:
     """The container entrypoint that knows why your process died."""

@@ -40,22 +40,21 @@ class Reading(click.ParamType[object]):
 
 
 def _parameter(option: Option) -> click.Option:
+    default = f"  [default: {option.shown}]" if option.shown else ""
     if option.flag:
         return click.Option(
             [f"--{option.name}/--no-{option.name}"],
             default=option.default,
-            show_default=option.shown,
-            help=option.help,
+            help=option.help + default,
             envvar=option.variable,
         )
     return click.Option(
         [f"--{option.name}"],
         type=click.Choice(option.choices) if option.choices else Reading(option),
         default=option.default,
-        show_default=option.shown or False,
         multiple=option.many,
         metavar=option.metavar or None,
-        help=option.help,
+        help=option.help + default,
         envvar=option.variable,
     )
 
@@ -77,6 +76,6 @@ run = click.Command(
     callback=_run,
     help=HELP,
     epilog=EXIT_STATUS,
-    context_settings={"allow_interspersed_args": False, "max_content_width": 100},
+    context_settings={"allow_interspersed_args": False},
     options_metavar="[OPTIONS] --",
 )
