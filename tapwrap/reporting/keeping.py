@@ -87,13 +87,14 @@ class Keeper:
             damaged = f"{self._path} was damaged; it was set aside as {kept.set_aside}"
             self._say("warning", "degraded", damaged)
         try:
+            # First what waits in the spool: the ends of runs are there that went well.
+            self._drain(journal, opening=opening)
             if opening:
                 self._bury(journal)
                 self._mark()
             for run in runs:
                 if run.ended:
                     living.forget(self._path, run.id)
-            self._drain(journal, opening=opening)
             journal.close()
         except (CannotStore, OSError) as error:
             self._say("warning", "degraded", str(error))
@@ -132,10 +133,13 @@ class Keeper:
 
     def _spool_runs(self, runs: list[Run]) -> None:
         name = spool.writer(os.uname().nodename, self._run.pid, self._run.id)
+        notes = [self._note(run) for run in runs]
         try:
-            spool.keep(spool.directory(self._path), name, [], [self._note(run) for run in runs])
-        except CannotStore as refusal:
-            self._say("warning", "degraded", refusal.sentence)
+            spool.keep(spool.directory(self._path), name, [], notes)
+            for run in runs:
+                living.forget(self._path, run.id)
+        except (CannotStore, OSError) as error:
+            self._say("warning", "degraded", str(error))
         for run in runs:
             self._tell(f"stored {run.id} {self._path}")
 
