@@ -40,6 +40,6 @@ def as_json(line: Line) -> str:
 
 def as_text(line: Line) -> str:
     """`tapwrap: sh exited with status 3 (record 01980d2e-…)`, on one line."""
-    message = " ".join(line.message.split())
     record_id = line.fields.get("error_id")
-    return f"tapwrap: {message}" + (f" (record {record_id})" if record_id else "")
+    said = f"tapwrap: {line.message}" + (f" (record {record_id})" if record_id else "")
+    return " ".join(said.split())

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 ENOUGH = 64 * 1024
 #: POSIX lets a pipe take this much at once or not at all.
 PIPE_BUF = 4096
+#: Another open file of the same descriptor (proc(5)).
+OPENED_AGAIN = "/proc/self/fd/{}"
 
 
 class Outlet:
@@ -60,6 +62,12 @@ class Outlet:
         """Send a line of our own, on a line of its own."""
         self.send(line if self.at_line_start else b"\n" + line)
 
+    def close(self) -> None:
+        """Let go of our copy of the descriptor, and of what nobody has taken."""
+        if self._waiting:
+            self._waiter.forget(self._fd)
+        os.close(self._fd)
+
     def _flush(self) -> None:
         while self._queue:
             chunk = self._queue[0]
@@ -98,7 +106,7 @@ def _writer(fd: int) -> tuple[int, Callable[[int, bytes], int]]:
     try:
         kind = os.fstat(fd).st_mode
     except OSError:
-        return fd, os.write  # Closed: writing says so at once.
+        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), os.write  # Closed.
     if stat.S_ISREG(kind):
         # Never opened again: a second open file has a second offset, and would overwrite.
         return os.dup(fd), os.write
@@ -106,7 +114,7 @@ def _writer(fd: int) -> tuple[int, Callable[[int, bytes], int]]:
         return os.dup(fd), _to_socket
     flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
-        return os.open(f"/proc/self/fd/{fd}", flags), os.write
+        return os.open(OPENED_AGAIN.format(fd), flags), os.write
     except OSError:
         return os.dup(fd), _to_pipe  # No /proc, or the file belongs to somebody else.
 

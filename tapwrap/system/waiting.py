@@ -36,6 +36,11 @@ class Waiter:
         self._watched: dict[int, Callable[[], None]] = {}
         self._timers: dict[str, float] = {}
 
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._epoll.close()
+        os.close(self._signals)
+
     def watch(self, fd: int, call: Callable[[], None], *, write: bool = False) -> None:
         """Call `call` whenever `fd` can be read (or written), hung up ends included."""
         self._epoll.register(fd, select.EPOLLOUT if write else select.EPOLLIN)
