@@ -41,6 +41,17 @@ def supervise(settings: Settings, command: list[str], mask: frozenset[int]) -> i
     ignored = inheritance.ignored_signals()
     inheritance.reset_signals()
     inheritance.occupy_standard_streams()
+    try:
+        return _supervise(settings, command, mask, ignored)
+    except OSError as error:
+        # Nothing was started yet, and there may be no descriptor left to say more than this.
+        os.write(2, f"tapwrap: cannot supervise {command[0]}: {error}\n".encode())
+        return exits.WRAPPER_FAILED
+
+
+def _supervise(
+    settings: Settings, command: list[str], mask: frozenset[int], ignored: frozenset[int]
+) -> int:
     extra = inheritance.extra_descriptors()
     environ = inheritance.environment()
     run_id = new_id()
