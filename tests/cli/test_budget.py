@@ -64,11 +64,14 @@ fork = os.fork
 def noting():
     print(*sorted(set(sys.modules) - bare), flush=True)
     return fork()
-os.fork = noting
+def end(status):
+    print(*sorted(set(sys.modules) - bare), flush=True)
+    leave(status)
+leave = os._exit
+os.fork, os._exit = noting, end
 sys.argv = ["tapwrap", "run", "--capture", "stderr", "--", "true"]
 from tapwrap.__main__ import main
 main()
-print(*sorted(set(sys.modules) - bare))
 """
 
 
