@@ -16,7 +16,7 @@ DEFAULT = "/var/lib/tapwrap/errors.db"
 #: safe there. On all others it has destroyed databases (virtiofs within a minute).
 LOCAL = frozenset(
     {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "jfs"}
-    | {"overlay", "overlayfs", "aufs", "tmpfs", "ramfs"}
+    | {"overlay", "overlayfs", "aufs", "tmpfs"}
 )
 
 
