@@ -46,10 +46,12 @@ class Reader:
     def __exit__(
         self,
         _kind: type[BaseException] | None,
-        _error: BaseException | None,
+        error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
         self.close()
+        if isinstance(error, sqlite3.Error):
+            raise explain(error, "read", self.path) from error
 
     def close(self) -> None:
         """Close it, and remove the copy if one was read."""

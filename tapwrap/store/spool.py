@@ -95,10 +95,7 @@ def line(kind: str, fields: dict[str, object]) -> str:
 
 def _open(where: str, name: str) -> int:
     """The writer's file, locked, and not one that is being drained."""
-    try:
-        os.mkdir(where, 0o700)
-    except FileExistsError:
-        pass  # The usual case: something else waits there already.
+    os.makedirs(where, 0o700, exist_ok=True)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     number = 0
     while True:
