@@ -43,14 +43,17 @@ class Lazy(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; click would answer a broken pipe with a bare exit 1."""
+        """Run the command; a broken pipe and Ctrl-C end it without a word."""
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
             # Whoever read us has gone. What Python flushes when it ends must go nowhere.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(BROKEN_PIPE) from None
+            raise click.exceptions.Exit(BROKEN_PIPE) from None
+        except KeyboardInterrupt:
+            # Caught before click can say "Aborted!": whoever pressed Ctrl-C knows.
+            raise click.exceptions.Exit(INTERRUPTED) from None
         return result
 
 

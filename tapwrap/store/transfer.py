@@ -117,7 +117,10 @@ def _rows(path: str) -> Iterator[tuple[ErrorRecord, int]]:
     # A stack or a last line is longer than the csv module's default allows.
     csv.field_size_limit(64 * 1024 * 1024)
     with open(path, encoding="utf-8-sig", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), 1):
+        sheet = csv.DictReader(file)
+        if not {"id", "time", "message"} <= set(sheet.fieldnames or ()):
+            raise NotReadable(f"cannot import {path}: it is neither JSON lines nor CSV with names")
+        for number, row in enumerate(sheet, 1):
             try:
                 yield _from_row(row)
             except (ValueError, TypeError, AttributeError) as error:

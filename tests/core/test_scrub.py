@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tapwrap.core.scrub import SCRUBBED, is_secret, scrub, scrub_argv, scrub_value
 
 #: What a person would call a password: no spaces, no punctuation that ends a value.
-SECRET = st.text(st.sampled_from("abcXYZ0189!$%*-_.~"), min_size=6, max_size=30).map("q7" .__add__)
+SECRET = st.text(st.sampled_from("abcXYZ0189!$%*-_.~"), min_size=6, max_size=30).map("q7".__add__)
 NAME = st.sampled_from(
     ["password", "PASSWORD", "db_password", "Api-Key", "api_key", "apikey", "X-Auth-Token"]
     + ["client.secret", "aws_secret_access_key", "private_key", "credentials", "dbpwd"]
@@ -39,7 +39,9 @@ def test_a_value_with_a_secret_name_goes(name, secret, form):
     assert shown.endswith(" after")
 
 
-@given(SECRET, st.sampled_from(["Authorization: Bearer {}", "Cookie: a={}; b={}", "set-cookie: {}"]))
+@given(
+    SECRET, st.sampled_from(["Authorization: Bearer {}", "Cookie: a={}; b={}", "set-cookie: {}"])
+)
 def test_a_header_with_a_secret_goes(secret, form):
     assert secret not in scrub("GET /\n" + form.format(secret, secret) + "\nHost: x")
 
@@ -80,8 +82,14 @@ def test_nothing_makes_it_fail_and_twice_is_once(text):
     assert scrub(once) == once or SCRUBBED in once
 
 
-@given(st.lists(st.sampled_from(["=", ":", '"', "'", "\\", "token", "password", " ", "\n", "x"])
-    | st.sampled_from(["://", "@", "Bearer ", "--", "-----BEGIN ", "-----END ", "eyJ", SCRUBBED])))
+@given(
+    st.lists(
+        st.sampled_from(["=", ":", '"', "'", "\\", "token", "password", " ", "\n", "x"])
+        | st.sampled_from(
+            ["://", "@", "Bearer ", "--", "-----BEGIN ", "-----END ", "eyJ", SCRUBBED]
+        )
+    )
+)
 def test_pieces_of_secrets_in_any_order_do_not_make_it_fail(pieces):
     assert isinstance(scrub("".join(pieces)), str)
 

@@ -225,7 +225,10 @@ def test_what_is_no_time_is_refused_with_an_example(text):
         moment(text, START)
 
 
-@given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0")), st.text("a%_\\", max_size=5))
+@given(
+    st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0")),
+    st.text("a%_\\", max_size=5),
+)
 def test_a_search_finds_exactly_what_was_typed(before, typed):
     connection = sqlite3.connect(":memory:")
     query = "SELECT ? LIKE ? ESCAPE '\\'"

@@ -29,7 +29,9 @@ def test_a_new_store_is_ours_private_and_can_shrink(db, make):
     try:
         with Journal(db) as journal:
             journal.append([make()])
-            modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in Path(db).parent.iterdir()}
+            modes = {
+                each.name: stat.S_IMODE(each.stat().st_mode) for each in Path(db).parent.iterdir()
+            }
     finally:
         os.umask(before)
 
@@ -373,7 +375,9 @@ def test_a_store_with_a_size_limit_stays_below_it_and_keeps_the_severe(db, make,
         journal.append([severe])
         for start in range(60):
             newest = make(severity=13, time=make().time + start * 1_000_000, stderr_tail="x" * 9000)
-            journal.append([make(severity=13, stderr_tail="x" * 9000) for _ in range(20)] + [newest])
+            journal.append(
+                [make(severity=13, stderr_tail="x" * 9000) for _ in range(20)] + [newest]
+            )
             assert os.path.getsize(db) <= limit
 
     assert {severe.id, newest.id} <= set(ids(db))

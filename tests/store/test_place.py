@@ -56,7 +56,14 @@ def test_without_a_mount_table_nothing_is_known():
     assert place.filesystem("/data/errors.db", "") == "unknown"
 
 
-@given(st.text(alphabet=st.characters(blacklist_characters="\r\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", blacklist_categories=["Cs"])))
+@given(
+    st.text(
+        alphabet=st.characters(
+            blacklist_characters="\r\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029",
+            blacklist_categories=["Cs"],
+        )
+    )
+)
 def test_a_mount_point_is_read_as_the_kernel_wrote_it(name):
     written = "".join(f"\\{ord(each):03o}" if each in " \t\n\\" else each for each in name)
 
