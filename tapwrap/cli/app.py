@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 #: Name -> where it is. Imported when it is called, so that none pays for another.
 COMMANDS = {
     "errors": "tapwrap.cli.errors:errors",
+    "run": "tapwrap.cli.run_command:run",
     "why": "tapwrap.cli.why:why",
 }
 
@@ -57,19 +58,28 @@ class Lazy(click.Group):
         return result
 
 
-@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="tapwrap", message="%(prog)s %(version)s")
 def tapwrap() -> None:
     """The container entrypoint that knows why your process died."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line (by default the process's own). Returns the exit status."""
+def main(mask: frozenset[int], arguments: Sequence[str] | None = None) -> int:
+    """Run a command line (by default the process's own). Returns the exit status.
+
+    `mask` are the signals that were blocked when we were started, for `tapwrap run`.
+    """
     from tapwrap.cli import render
 
     try:
         status = tapwrap.main(
-            None if arguments is None else list(arguments), "tapwrap", standalone_mode=False
+            None if arguments is None else list(arguments),
+            "tapwrap",
+            standalone_mode=False,
+            obj=mask,
         )
     except click.exceptions.NoArgsIsHelpError as error:
         render.complain(error.format_message())

@@ -7,6 +7,7 @@ import os
 
 from tapwrap.store.place import DEFAULT
 from tapwrap.store.trouble import CannotStore
+from tapwrap.system import rundir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +23,12 @@ def locate(named: str | None, environment: Mapping[str, str]) -> str:
     if named:
         return os.path.abspath(named)
     looked: list[str] = []
-    for base in bases(environment):
+    for base in rundir.bases(environment):
         for path in _of_runs(base):
             if _is_there(path):
                 return path
             looked.append(path)
-    for path in (DEFAULT, *(os.path.join(base, "errors.db") for base in bases(environment))):
+    for path in (DEFAULT, *(os.path.join(base, "errors.db") for base in rundir.bases(environment))):
         if _is_there(path):
             return path
         looked.append(path)
@@ -36,13 +37,6 @@ def locate(named: str | None, environment: Mapping[str, str]) -> str:
         "missing",
         f"cannot find a store: there is none at {places}; name it with --db or TAPWRAP_DB",
     )
-
-
-def bases(environment: Mapping[str, str]) -> list[str]:
-    """The directories in which a tapwrap has its run directory."""
-    own = environment.get("TAPWRAP_RUN_DIR")
-    found = [os.path.dirname(os.path.abspath(own))] if own else []
-    return [*found, "/run/tapwrap", f"/tmp/tapwrap-{os.getuid()}"]
 
 
 def _of_runs(base: str) -> Iterator[str]:
@@ -58,9 +52,11 @@ def _of_runs(base: str) -> Iterator[str]:
     for path in runs:
         try:
             with open(path, encoding="utf-8") as file:
-                yield str(json.load(file)["db"])
+                db = json.load(file)["db"]
         except (OSError, ValueError, KeyError, TypeError):
             continue  # It ended meanwhile, or has not yet written what it will.
+        if db is not None:  # Else it uses the default, like us.
+            yield str(db)
 
 
 def _is_there(path: str) -> bool:

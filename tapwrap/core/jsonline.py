@@ -29,7 +29,9 @@ def dumps(item: object) -> str:
     if isinstance(item, float):
         return repr(float(item)) if item - item == 0 else "null"
     if isinstance(item, dict):
-        return "{" + ", ".join(f"{quote(str(key))}: {dumps(each)}" for key, each in item.items()) + "}"
+        return (
+            "{" + ", ".join(f"{quote(str(key))}: {dumps(each)}" for key, each in item.items()) + "}"
+        )
     if isinstance(item, (list, tuple)):
         return "[" + ", ".join(dumps(each) for each in item) + "]"
     raise TypeError(f"cannot write a {type(item).__name__} as JSON")

@@ -60,9 +60,8 @@ class ErrorRecord:
 
 def as_dict(record: ErrorRecord) -> dict[str, object]:
     """The record as JSON can say it: RFC 3339 time, severity by name, absent fields left out."""
-    shown: dict[str, object] = {
-        name: item for name, item in vars(record).items() if item is not None and item != {}
-    }
+    fields = ((name, getattr(record, name)) for name in record.__match_args__)
+    shown: dict[str, object] = {name: item for name, item in fields if item not in (None, {})}
     shown["time"] = timestamp(record.time)
     shown["severity"] = severity_name(record.severity)
     if "attributes" in shown:
@@ -98,7 +97,7 @@ def timestamp(micros: int) -> str:
 
 
 def _civil(days: int) -> tuple[int, int, int]:
-    """Year, month and day of a day number since 1970 (Hinnant, "chrono-compatible date algorithms").
+    """Year, month, day of a day number since 1970 (Hinnant, "chrono-compatible algorithms").
 
     By hand, because datetime and time are I/O or heavy, and PID 1 stamps its lines with it.
     """

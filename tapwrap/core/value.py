@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeVar, dataclass_transform
+    from typing import TypeVar, dataclass_transform
 
     T = TypeVar("T")
 else:
@@ -21,22 +21,23 @@ else:
 @dataclass_transform(frozen_default=True)
 def value(cls: type[T]) -> type[T]:
     """Make a class of annotated fields an immutable value, compared and shown by its fields."""
-    fields = tuple(cls.__dict__.get("__annotations__", ()))
+    fields = tuple(cls.__annotations__)
     defaults = {name: cls.__dict__[name] for name in fields if name in cls.__dict__}
 
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        if len(args) > len(fields):
-            raise TypeError(f"{cls.__name__} takes {len(fields)} values, not {len(args)}")
-        given = dict(zip(fields, args, strict=False))
-        for name, item in kwargs.items():
-            if name not in fields or name in given:
-                raise TypeError(f"{cls.__name__} has no room for {name!r}")
-            given[name] = item
-        for name in fields:
-            if name not in given and name not in defaults:
-                raise TypeError(f"{cls.__name__} needs {name!r}")
-        self.__dict__.update(defaults)
-        self.__dict__.update(given)
+    def __init__(self: object, *args: object, **kwargs: object) -> None:
+        known = self.__dict__
+        if len(args) == len(fields) and not kwargs:  # The common case, and the quick one.
+            known.update(zip(fields, args, strict=True))
+            return
+        known.update(defaults)
+        known.update(zip(fields, args, strict=False))
+        known.update(kwargs)
+        if (
+            len(known) != len(fields)
+            or len(args) > len(fields)
+            or not kwargs.keys().isdisjoint(fields[: len(args)])
+        ):
+            raise TypeError(f"{cls.__name__} is made of {', '.join(fields)}")
 
     def __setattr__(self: object, name: str, _item: object) -> None:
         raise AttributeError(f"cannot change {name!r}: {cls.__name__} is a value")
@@ -55,12 +56,15 @@ def value(cls: type[T]) -> type[T]:
 
     for method in (__init__, __setattr__, __eq__, __hash__, __repr__):
         setattr(cls, method.__name__, method)
-    cls.__match_args__ = fields  # type: ignore[attr-defined]
+    cls.__match_args__ = fields  # type: ignore[attr-defined,misc]
     return cls
 
 
-def replace(original: T, **changes: Any) -> T:
+def replace(original: T, **changes: object) -> T:
     """A copy of a value with some fields changed."""
-    fields: tuple[str, ...] = type(original).__match_args__  # type: ignore[attr-defined]
-    same = {name: getattr(original, name) for name in fields}
-    return type(original)(**(same | changes))
+    copy = object.__new__(type(original))
+    copy.__dict__.update(original.__dict__)
+    copy.__dict__.update(changes)
+    if len(copy.__dict__) != len(original.__dict__):
+        raise TypeError(f"{type(original).__name__} has no room for all of {', '.join(changes)}")
+    return copy

@@ -1,0 +1,238 @@
+"""The recorder's own side: a fork of PID 1 that touches the volume, tells what it managed, ends.
+
+Everything here may hang, and then the fork is killed; whatever it did not say it has done is
+done again. Each word to PID 1 is a line: `stored ID PLACE`, `spooled ID WHY`, `lost ID WHY`,
+`say LEVEL EVENT TEXT`, `print JSON`.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import time
+
+from tapwrap.core.ending import Ending
+from tapwrap.core.lines import Line
+from tapwrap.core.run import Run
+from tapwrap.core.scrub import scrub_argv
+from tapwrap.core.value import replace
+from tapwrap.reporting import exits, unstored
+from tapwrap.store import living, spool
+from tapwrap.store import place as places
+from tapwrap.store.entry import RunNote
+from tapwrap.store.journal import Journal
+from tapwrap.store.trouble import CannotStore
+from tapwrap.system import rundir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tapwrap.core.record import ErrorRecord
+    from tapwrap.reporting.recorder import Item, Place
+
+
+class Keeper:
+    """One fork's work: some items, one store, one channel to PID 1."""
+
+    def __init__(self, run: Run, place: Place, channel: int) -> None:
+        """`run` is ours, so that others can be told from it."""
+        self._run, self._place, self._channel = run, place, channel
+        base = os.path.dirname(place.run_dir) if place.run_dir else rundir.bases(place.environ)[-1]
+        self._chosen = places.choose(place.db, place.environ, base)
+        self._path = self._chosen.path
+
+    def keep(self, items: Sequence[Item]) -> None:
+        """Store what can be stored, spool what cannot, and say which is which."""
+        os.umask(0o077)
+        lines = [item for item in items if isinstance(item, Line)]
+        if lines and self._place.log_file:
+            self._write_log(lines, self._place.log_file)
+        endings = [item for item in items if isinstance(item, Ending)]
+        runs = [item for item in items if isinstance(item, Run)]
+        if not endings and runs and all(run.ended and not run.cause for run in runs):
+            # The end of a run that went well is worth a line, but nobody's waiting.
+            self._spool_runs(runs)
+            return
+        if endings or runs:
+            records = [exits.record_of(ending, self._place.environ) for ending in endings]
+            self._store(records, runs)
+        elif not lines:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Nothing new: try again what could not be stored, and be quiet if it still cannot."""
+        try:
+            with Journal(self._path) as journal:
+                stored = self._drain(journal, opening=False)
+        except (CannotStore, OSError):
+            self._tell("spooled - -")
+        else:
+            if stored:
+                self._say("info", "stored", f"{stored} kept back until now, in {self._path}")
+
+    def _store(self, records: list[ErrorRecord], runs: list[Run]) -> None:
+        opening = any(run.ended is None for run in runs)
+        if opening and self._chosen.warning:
+            self._say("warning", "degraded", self._chosen.warning)
+        journal = Journal(self._path, check=opening)
+        try:
+            kept = journal.append(records, [self._note(run) for run in runs])
+        except CannotStore as refusal:
+            self._could_not(refusal, records, runs)
+            return
+        for stored in [each.id for each in records] + [each.id for each in runs]:
+            self._tell(f"stored {stored} {self._path}")
+        if kept.set_aside:
+            damaged = f"{self._path} was damaged; it was set aside as {kept.set_aside}"
+            self._say("warning", "degraded", damaged)
+        try:
+            # First what waits in the spool: the ends of runs are there that went well.
+            self._drain(journal, opening=opening)
+            if opening:
+                self._bury(journal)
+                self._mark()
+            for run in runs:
+                if run.ended:
+                    living.forget(self._path, run.id)
+            journal.close()
+        except (CannotStore, OSError) as error:
+            self._say("warning", "degraded", str(error))
+
+    def _drain(self, journal: Journal, *, opening: bool) -> int:
+        """Store what earlier recorders could not, of this run and of runs that were killed."""
+        stored = spool.drain(journal).records
+        mine = self._place.run_dir
+        if mine is None:
+            return stored
+        stored += spool.drain(journal, unstored.directory(mine)).records
+        for path in rundir.abandoned(os.path.dirname(mine)) if opening else ():
+            stored += spool.drain(journal, unstored.directory(path)).records
+            rundir.remove(path)
+        return stored
+
+    def _could_not(self, refusal: CannotStore, records: list[ErrorRecord], runs: list[Run]) -> None:
+        """Beside the store, else in our own folder; and in any case on stderr."""
+        name = spool.writer(os.uname().nodename, self._run.pid, self._run.id)
+        word, why = "spooled", f"{refusal}; kept beside it until then"
+        try:
+            notes = [self._note(run) for run in runs]
+            spool.keep(spool.directory(self._path), name, records, notes)
+        except CannotStore as second:
+            if unstored.spool_locally(records, self._place.run_dir):
+                why = f"{refusal}; kept in {self._place.run_dir} until then"
+            else:
+                word, why = "lost", f"{second}; it is on stderr only"
+        for record in records:
+            self._tell(f"{word} {record.id} {why}")
+            self._tell("print " + unstored.line(record, refusal.sentence))
+        for run in runs:
+            self._tell(f"{word} {run.id} {why}")
+        if not records:
+            self._say("warning", "degraded", refusal.sentence)
+
+    def _spool_runs(self, runs: list[Run]) -> None:
+        name = spool.writer(os.uname().nodename, self._run.pid, self._run.id)
+        notes = [self._note(run) for run in runs]
+        try:
+            spool.keep(spool.directory(self._path), name, [], notes)
+            for run in runs:
+                living.forget(self._path, run.id)
+        except (CannotStore, OSError) as error:
+            self._say("warning", "degraded", str(error))
+        for run in runs:
+            self._tell(f"stored {run.id} {self._path}")
+
+    def _bury(self, journal: Journal) -> None:
+        """Runs that never ended and whose wrapper is dead: record that it was killed."""
+        dead = [run for run in journal.unfinished_runs() if self._is_dead(run)]
+        now = time.time_ns() // 1000
+        for note in dead:
+            ending = self._obituary(note, now)
+            record = exits.record_of(ending, self._place.environ)
+            ended = replace(note, ended=now, cause="wrapper_killed")
+            journal.append([record], [ended])
+            living.forget(self._path, note.id)
+            self._say("error", "found", f"{record.message} (record {record.id})")
+
+    def _is_dead(self, note: RunNote) -> bool:
+        if note.id == self._run.id:
+            return False
+        alive = living.is_alive(self._path, note.id)
+        if alive is not None:
+            return not alive
+        # No lock to ask: only what ran in our own place can be known to be gone, because
+        # there is one PID 1 in a container, and that is us.
+        same = (note.host, note.boot_id) == (os.uname().nodename, exits.boot_id())
+        return same and note.pid == self._run.pid
+
+    def _obituary(self, note: RunNote, now: int) -> Ending:
+        from tapwrap.core.record import uuid7
+
+        return Ending(
+            id=uuid7(now // 1000, os.urandom(10)),
+            time=now,
+            monotonic=round(time.monotonic(), 6),
+            run_id=note.id,
+            service=note.service or self._run.service,
+            command=note.argv or ("?",),
+            cause="wrapper_killed",
+            status=137,
+            attempt=note.attempts or 1,
+            uptime=0.0,
+            pid=note.pid,
+            since=note.started,
+        )
+
+    def _mark(self) -> None:
+        """Give PID 1 a lock to hold for as long as it lives."""
+        try:
+            fd = living.mark(self._path, self._run.id)
+        except OSError as error:
+            self._say("warning", "degraded", f"cannot mark this run as alive: {error}")
+            return
+        if fd is not None:
+            socket = _socket.socket(fileno=os.dup(self._channel))
+            rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(4, "little"))
+            socket.sendmsg([b"\n"], [rights])
+
+    def _note(self, run: Run) -> RunNote:
+        facts = exits.surroundings(self._place.environ)
+        container_id = facts.get("container.id")
+        return RunNote(
+            id=run.id,
+            started=run.started,
+            ended=run.ended,
+            argv=tuple(scrub_argv(list(run.command))),
+            pid=run.pid,
+            service=run.service,
+            host=os.uname().nodename,
+            container_id=str(container_id) if container_id else None,
+            boot_id=exits.boot_id() or None,
+            exit_code=run.status,
+            cause=run.cause,
+            attempts=run.attempts,
+        )
+
+    def _write_log(self, lines: list[Line], path: str) -> None:
+        from tapwrap.reporting import logfile
+
+        try:
+            logfile.write(path, self._place.log_size, lines)
+        except OSError as error:
+            self._say("warning", "degraded", f"cannot write to {path}: {error.strerror}")
+        for line in lines:
+            self._tell(f"stored line-{line.time} {path}")
+
+    def _say(self, level: str, event: str, text: str) -> None:
+        self._tell(f"say {level} {event} {text}")
+
+    def _tell(self, line: str) -> None:
+        rest = line.replace("\n", " ").encode("utf-8", "backslashreplace") + b"\n"
+        while rest:
+            rest = rest[os.write(self._channel, rest) :]
+
+
+def keep(items: Sequence[Item], run: Run, place: Place, channel: int) -> None:
+    """Do one fork's work."""
+    Keeper(run, place, channel).keep(items)

@@ -1,0 +1,57 @@
+"""What becomes of a record that no recorder could store: a local copy, and a line to print."""
+
+from __future__ import annotations
+
+from tapwrap.core.jsonline import dumps
+from tapwrap.core.record import as_dict, timestamp
+from tapwrap.reporting.exits import record_of
+from tapwrap.store import spool
+from tapwrap.store.trouble import CannotStore
+from tapwrap.system import rundir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tapwrap.core.ending import Ending
+    from tapwrap.core.record import ErrorRecord
+    from tapwrap.reporting.recorder import Place
+
+
+def line(record: ErrorRecord, why: str) -> str:
+    """The whole record as one JSON line for stderr."""
+    return dumps(
+        {
+            "timestamp": timestamp(record.time),
+            "level": "error",
+            "logger": "tapwrap",
+            "message": record.message,
+            "event": "record",
+            "why": why,
+            "record": as_dict(record),
+        }
+    )
+
+
+def records_of(endings: Sequence[Ending], place: Place) -> list[ErrorRecord]:
+    """The records of some endings, scrubbed, as they would have been stored."""
+    return [record_of(ending, place.environ) for ending in endings]
+
+
+def directory(run_dir: str) -> str:
+    """Where records wait in the folder of a run."""
+    return f"{run_dir}/{rundir.UNSTORED}"
+
+
+def spool_locally(records: Sequence[ErrorRecord], run_dir: str | None) -> bool:
+    """Keep records in our own folder, from where a later recorder takes them.
+
+    False when there is no such folder, or no room in it.
+    """
+    if run_dir is None:
+        return False
+    try:
+        spool.keep(directory(run_dir), "run", records)
+    except CannotStore:
+        return False
+    return True

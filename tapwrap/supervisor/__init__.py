@@ -1,0 +1,1 @@
+"""The supervisor: wait, ask the rules, do as told."""

@@ -1,0 +1,470 @@
+"""The real host: processes, signals, pipes and the terminal of this machine."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from tapwrap.core import durations, exits, signals
+from tapwrap.core.ending import Ending, message
+from tapwrap.core.exits import NotStarted
+from tapwrap.core.record import uuid7
+from tapwrap.core.supervision import (
+    AllGone,
+    Announce,
+    Exited,
+    Kill,
+    Paused,
+    Report,
+    Send,
+    SetTimer,
+    SignalArrived,
+    Spawn,
+    Started,
+    StopTimers,
+    Suspend,
+    Sweep,
+    Tell,
+    TimerFired,
+)
+from tapwrap.core.value import replace, value
+from tapwrap.supervisor.leftovers import Leftovers
+from tapwrap.system import processes, spawning
+from tapwrap.system.cgroup import Group
+from tapwrap.system.relay import Relay
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from tapwrap.core.supervision import Action, Event
+    from tapwrap.system.outlet import Outlet
+    from tapwrap.system.spawning import Surroundings
+    from tapwrap.system.terminal import Terminal
+    from tapwrap.system.waiting import Waiter
+
+    class Sink(Protocol):
+        """Where endings go. It answers nothing and keeps nobody waiting."""
+
+        def keep(self, ending: Ending) -> None:
+            """Store it, some time soon."""
+
+        def reaped(self, pid: int) -> None:
+            """A child has died that was not the command: perhaps one of the sink's own."""
+
+        def timer_fired(self, name: str) -> None:
+            """A timer has run out that was not the supervisor's."""
+
+        @property
+        def helpers(self) -> frozenset[int]:
+            """Processes that belong to the sink and are nobody's leftovers."""
+
+
+CHLD = signals.NUMBERS["CHLD"]
+STOP_SELF = signals.NUMBERS["STOP"]
+JOB_CONTROL = frozenset({signals.NUMBERS[name] for name in ("TSTP", "TTIN", "TTOU")})
+TIMERS = ("timeout", "grace", "kill", "again", "backoff")
+SENDERS = 16  # names kept, of processes that sent us signals
+WALL = 0x40000000  # __WALL: children that were made by clone(2) too
+
+
+@value
+class Job:
+    """What the user asked us to run, and how to treat it."""
+
+    command: list[str]
+    service: str
+    run_id: str
+    scope: str = "main"
+    capture: frozenset[int] = frozenset()
+    timeout: float | None = None
+    stop_timeout: float = 8.0
+    crash_window: float = 60.0
+
+
+class Host:
+    """Carries out the actions of the rules on this machine, and tells what happens on it."""
+
+    def __init__(
+        self,
+        job: Job,
+        surroundings: Surroundings,
+        *,
+        terminal: Terminal,
+        waiter: Waiter,
+        outlets: dict[int, Outlet],
+        say: Callable[..., None],
+        sink: Sink,
+    ) -> None:
+        """Nothing is started yet."""
+        self._job, self._surroundings = job, surroundings
+        self._terminal, self._waiter, self._outlets, self._say = terminal, waiter, outlets, say
+        self._sink = sink
+        self.on_first_start: Callable[[], None] | None = None
+        self._events: list[Event] = []
+        self._relays: dict[int, Relay] = {}
+        self._main: int | None = None
+        self._pid: int | None = None
+        self._senders: dict[int, str] = {}
+        self._verdict = -1
+        self._word = b""
+        self._leftovers = Leftovers()
+        self._last_words: dict[int, str] = {}
+        self._watch_leftovers = False
+        self._group: Group | None = None
+        self._oom_before: int | None = None
+        self._peak: int | None = None
+        self._last: Ending | None = None
+        self.attempts = 0
+
+    @property
+    def last(self) -> Ending | None:
+        """How the last attempt ended."""
+        return self._last
+
+    @property
+    def main(self) -> int | None:
+        """The pid of the command while there is one."""
+        return self._main
+
+    def now(self) -> float:
+        """Seconds of the monotonic clock, which no clock adjustment moves."""
+        return time.monotonic()
+
+    def next_event(self) -> Event:
+        """Wait until something happens that the rules should know of."""
+        while not self._events:
+            self.turn()
+        return self._events.pop(0)
+
+    def turn(self) -> None:
+        """Wait once, and sort what came."""
+        arrived, fired = self._waiter.wait()
+        reap = False
+        for each in arrived:
+            if each.signal == CHLD:
+                reap = True  # Whoever sent it: only wait(2) knows who died.
+            elif each.sender.pid != os.getpid():  # Our own writes may raise PIPE.
+                if each.signal == signals.NUMBERS["CONT"] and self._main is not None:
+                    self._terminal.hand_over(self._main)
+                self._events.append(SignalArrived(each.signal, each.sender))
+                self._remember(each.sender.pid)
+        if reap:
+            self._reap()
+        for name in fired:
+            if name in TIMERS:
+                self._events.append(TimerFired(name, self.now(), _luck()))
+            else:
+                self._sink.timer_fired(name)
+
+    def _remember(self, pid: int) -> None:
+        """Note the name of a sender, who may be gone when somebody asks."""
+        if pid and pid not in self._senders:
+            if len(self._senders) >= SENDERS:
+                self._senders.clear()
+            process = processes.look_at(pid)
+            self._senders[pid] = process.comm if process is not None else ""
+
+    def do(self, action: Action) -> None:
+        """Carry out one action."""
+        match action:
+            case Spawn(attempt):
+                self._spawn(attempt)
+            case Send(signal):
+                self._send(signal)
+            case Tell(signal):
+                self._tell(signal)
+            case Sweep():
+                self._sweep()
+            case Kill(rest, last):
+                self._kill(rest, last)
+            case SetTimer(name, seconds):
+                self._waiter.set_timer(name, seconds)
+            case StopTimers():
+                for name in TIMERS:
+                    self._waiter.stop_timer(name)
+            case Report():
+                self._report(action)
+            case Announce():
+                self._announce(action)
+            case Suspend():
+                self._suspend()
+
+    def _spawn(self, attempt: int) -> None:
+        self.attempts = attempt
+        self._word, self._peak, self._pid = b"", None, None
+        self._leftovers, self._last_words = Leftovers(), {}
+        self._watch_leftovers = False
+        surroundings = self._surroundings
+        try:
+            for fd in self._job.capture:
+                self._relays[fd] = Relay(self._outlets[fd], self._waiter)
+            streams = {fd: relay.sink for fd, relay in self._relays.items()}
+            surroundings = replace(surroundings, streams=streams)
+            child = spawning.spawn(self._job.command, surroundings, self._terminal)
+        except OSError as error:
+            self._close_relays()
+            self._exited(spawning.no_room(self._job.command[0], error))
+            return
+        self._main = self._pid = child.pid
+        self._verdict = child.verdict
+        self._waiter.watch(child.verdict, self._on_verdict)
+        for relay in self._relays.values():
+            relay.started()
+        # The command is on its way: from here on time is ours.
+        if self.on_first_start is not None:
+            self.on_first_start()
+            self.on_first_start = None
+        if self._surroundings.cwd is None:
+            self._leave_folder()
+        if self._group is None:
+            self._group = Group()
+        self._oom_before = self._group.oom_kills()
+
+    def _leave_folder(self) -> None:
+        """Do not keep the folder's mount busy; later attempts go back to it by name."""
+        try:
+            cwd = os.getcwd()
+        except OSError:
+            cwd = "/"  # It was removed under us.
+        self._surroundings = replace(self._surroundings, cwd=cwd)
+        os.chdir("/")
+
+    def _on_verdict(self) -> None:
+        """The fork has executed the program, or says why it could not."""
+        try:
+            word = os.read(self._verdict, 4096)
+        except BlockingIOError:
+            return
+        self._word += word
+        if word:
+            return
+        self._forget_verdict()
+        if not self._word:
+            self._events.append(Started())
+
+    def _forget_verdict(self) -> None:
+        if self._verdict >= 0:
+            self._waiter.forget(self._verdict)
+            os.close(self._verdict)
+            self._verdict = -1
+
+    def _reap(self) -> None:
+        """Take the status of everyone who died. This is the only place that waits for children."""
+        if self._main is not None:
+            # Asked first and alone, because only wait4(2) tells its memory peak.
+            self._collect(self._main)
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | WALL)
+            except ChildProcessError:
+                if self._watch_leftovers:
+                    self._all_gone()
+                return
+            if pid == 0:
+                break
+            self._died(pid, status)
+        if self._watch_leftovers:
+            if self._leftovers.are_gone(self._sink.helpers):
+                self._all_gone()
+            else:
+                self._leftovers.tell_newcomers(self._sink.helpers)
+
+    def _collect(self, main: int) -> None:
+        pid, status, usage = os.wait4(main, os.WNOHANG | os.WUNTRACED)
+        if pid:
+            self._peak = usage.ru_maxrss * 1024 or None
+            self._died(pid, status)
+
+    def _died(self, pid: int, status: int) -> None:
+        if pid != self._main:
+            if not os.WIFSTOPPED(status):
+                self._sink.reaped(pid)
+        elif os.WIFSTOPPED(status):
+            if os.WSTOPSIG(status) in JOB_CONTROL:
+                self._events.append(Paused())
+        else:
+            self._main = None
+            if self._verdict >= 0:
+                self._on_verdict()
+                self._forget_verdict()
+            self._exited(spawning.reason(self._word) or exits.from_wait(status))
+
+    def _exited(self, exit: exits.Exit | NotStarted) -> None:
+        for fd, relay in self._relays.items():
+            relay.drain()
+            self._last_words[fd] = relay.tail.last()
+        before, after = self._oom_before, self._group.oom_kills() if self._group else None
+        kills = after - before if after is not None and before is not None else 0
+        self._events.append(Exited(exit, self.now(), _luck(), max(kills, 0)))
+
+    def _send(self, signal: int) -> None:
+        """To main, its group or its session, as the user chose."""
+        if self._main is None:
+            return
+        if self._job.scope == "group":
+            _quietly(os.killpg, self._main, signal)
+        elif self._job.scope == "session":
+            self._leftovers.send_to_session(self._main, signal)
+        else:
+            self._tell(signal)
+
+    def _tell(self, signal: int) -> None:
+        # Nobody else reaps, so the pid is main's own until we have taken its status.
+        if self._main is not None:
+            _quietly(os.kill, self._main, signal)
+
+    def _sweep(self) -> None:
+        self._watch_leftovers = True
+        self._leftovers.tell(self._sink.helpers, self._pid)
+        self._reap()
+
+    def _kill(self, rest: bool, last: bool) -> None:
+        if not rest:
+            self._tell(exits.KILL)
+            return
+        self._watch_leftovers = True
+        self._leftovers.kill(self._sink.helpers, main=self._main, everyone=last)
+        self._reap()
+
+    def _all_gone(self) -> None:
+        self._watch_leftovers = False
+        self._events.append(AllGone())
+
+    def abandon(self, grace: float) -> None:
+        """End the command without the rules, because they or we have failed."""
+        for signal, patience in ((signals.NUMBERS["TERM"], grace), (exits.KILL, 1.0)):
+            deadline = self.now() + patience
+            self._waiter.set_timer("abandon", patience)
+            self._tell(signal)
+            self._tell(signals.NUMBERS["CONT"])
+            while self._main is not None and self.now() < deadline:
+                self.turn()
+
+    def flush(self, patience: float) -> None:
+        """Give whoever reads our streams so many seconds to take what is left."""
+        self._waiter.set_timer("flush", patience)
+        deadline = self.now() + patience
+        while not all(each.is_empty for each in self._outlets.values()) and self.now() < deadline:
+            self.turn()
+
+    def _report(self, report: Report) -> None:
+        ending = self._ending(report)
+        self._last = ending
+        self._close_relays()
+        self._terminal.take_back()
+        fields: dict[str, object] = {"attempt": ending.attempt, "status": ending.status}
+        fields |= {"cause": ending.cause} if ending.cause else {}
+        level = "info"
+        if ending.cause is not None:
+            level, fields["error_id"] = "error", ending.id
+        self._say(level, "exited", _with_time(message(ending), ending), **fields)
+        if ending.cause is not None:
+            self._sink.keep(ending)
+
+    def _close_relays(self) -> None:
+        for relay in self._relays.values():
+            relay.drain()
+            relay.close()
+        self._relays = {}
+
+    def _ending(self, report: Report) -> Ending:
+        """Everything known about the attempt that is over."""
+        exit = report.ended.exit if report.ended is not None else exits.Exit(signal=exits.KILL)
+        told = report.verdict.told
+        sender = told.sender if told is not None else None
+        counters = self._group.counters() if self._group is not None else None
+        limit = self._job.timeout if report.verdict.cause == "timeout" else self._job.stop_timeout
+        leftovers = self._leftovers
+        ending = Ending(
+            id=new_id(),
+            time=time.time_ns() // 1000,
+            monotonic=round(self.now(), 6),
+            run_id=self._job.run_id,
+            service=self._job.service,
+            command=tuple(self._job.command),
+            cause=report.verdict.cause,
+            status=report.verdict.status,
+            attempt=report.attempt,
+            uptime=(report.ended.at if report.ended else self.now()) - report.since,
+            pid=self._pid,
+            why=exit.why if isinstance(exit, NotStarted) else None,
+            sender=(sender.pid, sender.uid, self._senders.get(sender.pid, "")) if sender else None,
+            oom_kills=report.ended.oom_kills if report.ended else 0,
+            memory_peak=self._peak,
+            memory_limit=counters.memory_limit if counters else None,
+            pids=counters.pids if counters else None,
+            pids_limit=counters.pids_limit if counters else None,
+            limit=limit,
+            swept=leftovers.swept,
+            swept_total=leftovers.total,
+            stuck=leftovers.stuck(self._sink.helpers, self._main) if self._watch_leftovers else (),
+            stderr_tail=self._last_words.get(2, ""),
+            stdout_tail=self._last_words.get(1, ""),
+            dropped=self._outlets[2].lost if 2 in self._outlets else 0,
+        )
+        if isinstance(exit, NotStarted):
+            return ending
+        return replace(ending, exit_code=exit.code, signal=exit.signal, core=exit.core)
+
+    def _announce(self, announce: Announce) -> None:
+        program = self._job.command[0].rpartition("/")[2]
+        match announce.what:
+            case "started":
+                fields = {"pid": self._pid, "attempt": self.attempts}
+                self._say("info", "started", f"started {program}", **fields)
+            case "restarting":
+                pause = durations.show(announce.number)
+                self._say("info", "restarting", f"restarting {program} in {pause}")
+            case "gave_up":
+                times = int(announce.number)
+                self._say("error", "gave_up", f"gave up {program} after {times} restarts")
+            case "held":
+                self._say("warning", "held", "staying, so that you can look inside; TERM ends it")
+            case "crash_loop":
+                self._crash_loop(int(announce.number))
+
+    def _crash_loop(self, failures: int) -> None:
+        """Giving up is a failure of its own, worth a record of its own."""
+        if self._last is None:
+            return
+        loop = replace(
+            self._last,
+            id=new_id(),
+            cause="crash_loop",
+            failures=failures,
+            limit=self._job.crash_window,
+            swept=(),
+            swept_total=0,
+        )
+        self._last = loop
+        self._say("error", "gave_up", message(loop), cause=loop.cause, error_id=loop.id)
+        self._sink.keep(loop)
+
+    def _suspend(self) -> None:
+        """Stop with the command, so that the shell gets its terminal back (job control)."""
+        if os.getpid() != 1:
+            os.kill(os.getpid(), STOP_SELF)
+
+
+def new_id() -> str:
+    """An id for a record or a run (UUIDv7)."""
+    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+
+
+def _with_time(text: str, ending: Ending) -> str:
+    if ending.why is not None or ending.cause in ("timeout", "stop_timeout"):
+        return text
+    return f"{text} (after {durations.show(ending.uptime)})"
+
+
+def _luck() -> float:
+    return os.urandom(1)[0] / 255
+
+
+def _quietly(send: Callable[[int, int], None], target: int, signal: int) -> None:
+    try:
+        send(target, signal)
+    except (ProcessLookupError, PermissionError):
+        pass  # It ended before the signal arrived, or has become another user's.
