@@ -13,13 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tapwrap.core.record import ErrorRecord, uuid7
 from tapwrap.store import archive, counts
 from tapwrap.store.filters import Filters
 from tapwrap.store.journal import Journal
 from tapwrap.store.reading import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HOUR = 3_600_000_000
 LUCK = random.Random(1)

@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
-    from typing import TypeVar
+    from typing import Self, TypeVar
 
     from tapwrap.core.record import ErrorRecord
 
@@ -78,7 +78,7 @@ class Journal:
         self._dropped = 0
         self._set_aside: str | None = None
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

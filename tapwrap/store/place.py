@@ -97,7 +97,7 @@ def filesystem(path: str, mountinfo: str) -> str:
         if len(words) < 5 or not rest:
             continue
         point = unescape(words[4])
-        inside = point == "/" or path == point or path.startswith(point + "/")
+        inside = point in {"/", path} or path.startswith(point + "/")
         if inside and len(point) >= len(best):
             best, kind = point, rest.split(" ")[0]
     return kind

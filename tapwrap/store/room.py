@@ -7,7 +7,6 @@ first, and the oldest and least severe records after it, a few at a time.
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 
 from tapwrap.core.retention import ballast_size, growth, log_size
@@ -16,6 +15,7 @@ from tapwrap.store.tally import BATCH, forget
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
 
 #: Pages to free at least before trying again: one record with its indexes needs about ten.

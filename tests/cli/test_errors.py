@@ -14,18 +14,58 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tapwrap.cli.app import main
-from tapwrap.core.record import uuid7
-from tapwrap.store.journal import Journal, RunNote
+from tapwrap.cli import app
+from tapwrap.core.record import ErrorRecord, uuid7
+from tapwrap.store.entry import RunNote
+from tapwrap.store.journal import Journal
 
-COMMAND = [sys.executable, "-c", "import sys; from tapwrap.cli.app import main; sys.exit(main())"]
+if TYPE_CHECKING:
+    from support.stores import Make
+
+Store = tuple[str, list[ErrorRecord]]
+
+COMMAND = [sys.executable, "-m", "tapwrap"]
+
+
+CHANGES: list[dict[str, object]] = [
+    {
+        "severity": 13,
+        "code": "SLOW",
+        "cause": None,
+        "service": "worker",
+        "message": "slow",
+    },
+    {
+        "exit_code": 3,
+        "message": "api exited with status 3\nand more",
+        "stderr_tail": "one\nlast \x1b[31mwords\n",
+        "stack": "Traceback\nValueError: no",
+        "run_id": "run-1",
+        "request_id": "q1",
+        "attributes": {"process.pid": 7, "tapwrap.uptime": 12.5},
+    },
+    {
+        "severity": 21,
+        "code": "OOM_KILLED",
+        "cause": "oom",
+        "category": "resource",
+        "fingerprint": "1:" + "b" * 32,
+        "message": "api [red]ran out[/red] of memory",
+        "attributes": {"tapwrap.memory.limit": 64 * 1024 * 1024},
+    },
+]
+
+
+def main(arguments: list[str]) -> int:
+    return app.main(frozenset(), arguments)
 
 
 @pytest.fixture
-def store(db, make):
+def store(db: str, make: Make) -> Store:
     """A store with an exit, an OOM kill and a warning of two services in it."""
     now = time.time_ns() // 1000
     records = [
@@ -34,55 +74,28 @@ def store(db, make):
             time=now - 60_000_000 * (3 - n),
             **changes,
         )
-        for n, changes in enumerate(
-            [
-                {
-                    "severity": 13,
-                    "code": "SLOW",
-                    "cause": None,
-                    "service": "worker",
-                    "message": "slow",
-                },
-                {
-                    "exit_code": 3,
-                    "message": "api exited with status 3\nand more",
-                    "stderr_tail": "one\nlast \x1b[31mwords\n",
-                    "stack": "Traceback\nValueError: no",
-                    "run_id": "run-1",
-                    "request_id": "q1",
-                    "attributes": {"process.pid": 7, "tapwrap.uptime": 12.5},
-                },
-                {
-                    "severity": 21,
-                    "code": "OOM_KILLED",
-                    "cause": "oom",
-                    "category": "resource",
-                    "fingerprint": "1:" + "b" * 32,
-                    "message": "api [red]ran out[/red] of memory",
-                    "attributes": {"tapwrap.memory.limit": 64 * 1024 * 1024},
-                },
-            ]
-        )
+        for n, changes in enumerate(CHANGES)
     ]
     with Journal(db) as journal:
         journal.append(records, [RunNote("run-1", now, argv=("api", "--x"), container_id="c0ffee")])
     return db, records
 
 
-def run(*arguments: str, **more: object) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONUTF8": "1", **more.pop("env", {})}  # type: ignore[dict-item]
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
-        env=environment,
+        env=os.environ | environment,
         check=False,
-        **more,  # type: ignore[call-overload]
     )
 
 
-def test_a_list_is_newest_first_and_tells_errors_apart(store, capsys):
+def test_a_list_is_newest_first_and_tells_errors_apart(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     db, records = store
 
     assert main(["errors", "--db", db, "list"]) == 0
@@ -116,7 +129,9 @@ def test_a_list_is_newest_first_and_tells_errors_apart(store, capsys):
         (["--limit", "1"], ["OOM_KILLED"]),
     ],
 )
-def test_filters_combine(store, capsys, arguments, codes):
+def test_filters_combine(
+    store: Store, capsys: pytest.CaptureFixture[str], arguments: list[str], codes: list[str]
+) -> None:
     db, _ = store
 
     assert main(["errors", "list", "--db", db, "--format", "json", *arguments]) == 0
@@ -124,7 +139,9 @@ def test_filters_combine(store, capsys, arguments, codes):
     assert [each["code"] for each in json.loads(capsys.readouterr().out)] == codes
 
 
-def test_a_list_goes_on_where_the_last_one_ended(store, capsys):
+def test_a_list_goes_on_where_the_last_one_ended(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     db, records = store
     main(["errors", "--db", db, "list", "--limit", "1"])
     hint = capsys.readouterr().err
@@ -134,7 +151,9 @@ def test_a_list_goes_on_where_the_last_one_ended(store, capsys):
     assert records[1].id[-8:] in capsys.readouterr().out
 
 
-def test_show_tells_everything_and_does_not_colour_the_terminal(store, capsys):
+def test_show_tells_everything_and_does_not_colour_the_terminal(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     db, records = store
 
     assert main(["errors", "--db", db, "show", records[1].id[-8:]]) == 0
@@ -147,7 +166,9 @@ def test_show_tells_everything_and_does_not_colour_the_terminal(store, capsys):
     assert "\x1b" not in out
 
 
-def test_groups_count_what_the_filters_let_through(store, capsys):
+def test_groups_count_what_the_filters_let_through(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     db, _ = store
 
     assert main(["errors", "--db", db, "groups", "--service", "api", "--format", "json"]) == 0
@@ -156,7 +177,7 @@ def test_groups_count_what_the_filters_let_through(store, capsys):
     assert [(each["severity"], each["count"]) for each in groups] == [("critical", 1), ("error", 1)]
 
 
-def test_stats_and_rates_count(store, capsys):
+def test_stats_and_rates_count(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     db, _ = store
 
     assert main(["errors", "--db", db, "stats", "--by", "service"]) == 0
@@ -173,16 +194,18 @@ def test_stats_and_rates_count(store, capsys):
     assert "█" in out[-1] or "█" in out[-2]
 
 
-def test_bars_are_ascii_where_nothing_else_can_be_shown(store):
+def test_bars_are_ascii_where_nothing_else_can_be_shown(store: Store) -> None:
     db, _ = store
 
-    shown = run("errors", "--db", db, "rates", env={"PYTHONIOENCODING": "ascii"})
+    shown = run("errors", "--db", db, "rates", PYTHONIOENCODING="ascii")
 
     assert shown.returncode == 0
     assert "#" in shown.stdout
 
 
-def test_export_and_import_carry_everything_over(store, capsys, tmp_path):
+def test_export_and_import_carry_everything_over(
+    store: Store, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     db, records = store
     for style in ("jsonl", "csv"):
         file, other = str(tmp_path / f"e.{style}"), str(tmp_path / f"{style}.db")
@@ -198,7 +221,7 @@ def test_export_and_import_carry_everything_over(store, capsys, tmp_path):
         assert ids == [each.id for each in reversed(records)]
 
 
-def test_lists_as_csv_have_names(store, capsys):
+def test_lists_as_csv_have_names(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     db, records = store
 
     main(["errors", "--db", db, "list", "--format", "csv"])
@@ -209,18 +232,20 @@ def test_lists_as_csv_have_names(store, capsys):
     assert capsys.readouterr().out == "category,count\nprocess,2\nresource,1\n"
 
 
-def test_reset_without_a_terminal_needs_yes(store):
+def test_reset_without_a_terminal_needs_yes(store: Store) -> None:
     db, _ = store
     before = Path(db).read_bytes()
 
-    refused = run("errors", "--db", db, "reset", stdin=subprocess.DEVNULL)
+    refused = run("errors", "--db", db, "reset")
 
     assert refused.returncode == 2
     assert refused.stderr == f"tapwrap: cannot reset {db} without asking: give --yes\n"
     assert Path(db).read_bytes() == before
 
 
-def test_reset_takes_what_fits_and_says_so(store, capsys):
+def test_reset_takes_what_fits_and_says_so(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     db, _ = store
 
     assert main(["errors", "--db", db, "reset", "--service", "api", "--yes"]) == 0
@@ -231,7 +256,7 @@ def test_reset_takes_what_fits_and_says_so(store, capsys):
     assert left[0]["message"] == "errors were reset: --service api"
 
 
-def test_prune_keeps_counts(store, capsys):
+def test_prune_keeps_counts(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     db, _ = store
 
     assert main(["errors", "--db", db, "prune", "--older-than", "90s"]) == 0
@@ -261,7 +286,13 @@ def test_prune_keeps_counts(store, capsys):
         (["why", "zzzz"], "cannot find 'zzzz'"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_changes_nothing(store, capsys, monkeypatch, arguments, said):
+def test_a_mistake_is_one_sentence_and_changes_nothing(
+    store: Store,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    said: str,
+) -> None:
     db, _ = store
     monkeypatch.setenv("TAPWRAP_DB", db)
     before = Path(db).read_bytes()
@@ -276,21 +307,25 @@ def test_a_mistake_is_one_sentence_and_changes_nothing(store, capsys, monkeypatc
     assert Path(db).read_bytes() == before
 
 
-def test_a_store_that_is_not_there_is_named_with_what_was_looked_at(tmp_path, capsys):
+def test_a_store_that_is_not_there_is_named_with_what_was_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     missing = str(tmp_path / "none.db")
 
     assert main(["errors", "--db", missing, "list"]) == 2
     assert capsys.readouterr().err == f"tapwrap: cannot open {missing}: there is no such file\n"
 
 
-def test_what_belongs_to_others_is_not_a_store(tmp_path, capsys):
+def test_what_belongs_to_others_is_not_a_store(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "x.db").write_text("a diary")
 
     assert main(["errors", "--db", str(tmp_path / "x.db"), "list"]) == 2
     assert "it is not a tapwrap store" in capsys.readouterr().err
 
 
-def test_a_reader_that_leaves_early_is_no_error_to_talk_about(db, make):
+def test_a_reader_that_leaves_early_is_no_error_to_talk_about(db: str, make: Make) -> None:
     with Journal(db, per_minute=None) as journal:
         journal.append([make(stack="x" * 5000) for _ in range(200)])
     process = subprocess.Popen(
@@ -306,7 +341,7 @@ def test_a_reader_that_leaves_early_is_no_error_to_talk_about(db, make):
     process.stderr.close()
 
 
-def test_tail_shows_what_comes_and_ends_with_ctrl_c_quietly(store, make):
+def test_tail_shows_what_comes_and_ends_with_ctrl_c_quietly(store: Store, make: Make) -> None:
     db, records = store
     process = subprocess.Popen(
         [*COMMAND, "errors", "--db", db, "tail", "-f", "-n", "1"],
@@ -328,12 +363,15 @@ def test_tail_shows_what_comes_and_ends_with_ctrl_c_quietly(store, make):
     assert (process.returncode, out, err) == (130, "", "")
 
 
-def on_terminal(*arguments: str, typed: bytes = b"", env: dict[str, str] | None = None):
+def on_terminal(*arguments: str, typed: bytes = b"", **environment: str) -> tuple[int, str]:
     """Run on a terminal of its own. Returns the status and what was shown there."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", **(env or {})}
     process = subprocess.Popen(
-        [*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+        [*COMMAND, *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "80"} | environment,
     )
     os.close(theirs)
     if typed:
@@ -352,11 +390,11 @@ def on_terminal(*arguments: str, typed: bytes = b"", env: dict[str, str] | None 
     return status, shown.decode()
 
 
-def test_a_terminal_gets_a_table_with_colours_unless_refused(store):
+def test_a_terminal_gets_a_table_with_colours_unless_refused(store: Store) -> None:
     db, records = store
 
     status, shown = on_terminal("errors", "--db", db, "list")
-    _, plain = on_terminal("errors", "--db", db, "list", env={"NO_COLOR": "1"})
+    _, plain = on_terminal("errors", "--db", db, "list", NO_COLOR="1")
 
     assert status == 0
     assert "\x1b[31m" in shown
@@ -367,7 +405,9 @@ def test_a_terminal_gets_a_table_with_colours_unless_refused(store):
 
 
 @pytest.mark.parametrize(("typed", "left", "status"), [(b"y\n", 1, 0), (b"n\n", 3, 130)])
-def test_on_a_terminal_reset_asks(store, capsys, typed, left, status):
+def test_on_a_terminal_reset_asks(
+    store: Store, capsys: pytest.CaptureFixture[str], typed: bytes, left: int, status: int
+) -> None:
     db, _ = store
 
     ended, shown = on_terminal("errors", "--db", db, "reset", typed=typed)
@@ -378,7 +418,7 @@ def test_on_a_terminal_reset_asks(store, capsys, typed, left, status):
     assert len(capsys.readouterr().out.splitlines()) == left
 
 
-def test_the_version_and_the_help_are_there(capsys):
+def test_the_version_and_the_help_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     from tapwrap import __version__
 
     assert main(["--version"]) == 0
@@ -389,10 +429,10 @@ def test_the_version_and_the_help_are_there(capsys):
     assert "why" in out
 
 
-def test_listing_imports_nothing_heavy(store):
+def test_listing_imports_nothing_heavy(store: Store) -> None:
     db, _ = store
     code = (
-        "import sys; from tapwrap.cli.app import main; main(); "
+        "import sys; from tapwrap.cli.app import main; main(frozenset()); "
         "print([n for n in ('rich', 'sqlite_utils', 'logging', 'asyncio') if n in sys.modules])"
     )
 

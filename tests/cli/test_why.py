@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tapwrap.cli import telling
-from tapwrap.cli.app import main
-from tapwrap.store.journal import Journal, RunNote
+from tapwrap.cli import app, telling
+from tapwrap.store.entry import RunNote
+from tapwrap.store.journal import Journal
+
+if TYPE_CHECKING:
+    from support.stores import Make
 
 MIB = 1024 * 1024
+
+
+def main(arguments: list[str]) -> int:
+    return app.main(frozenset(), arguments)
 
 
 @pytest.mark.parametrize(
@@ -40,8 +48,10 @@ MIB = 1024 * 1024
         (
             {"cause": "oom", "signal": 9},
             {"tapwrap.memory.limit": 64 * MIB, "tapwrap.memory.peak": 64 * MIB},
-            "ran out of memory: the kernel killed a process at the limit of 64 MiB (peak 64 MiB); "
-            "it ended by SIGKILL (9)",
+            (
+                "ran out of memory: the kernel killed a process at the limit of 64 MiB "
+                "(peak 64 MiB); it ended by SIGKILL (9)"
+            ),
         ),
         (
             {"cause": "oom", "exit_code": 5},
@@ -70,7 +80,9 @@ MIB = 1024 * 1024
         ({"cause": None, "type": "ValueError", "message": "no\nmore"}, {}, "ValueError: no"),
     ],
 )
-def test_every_cause_has_a_sentence(make, changes, attributes, said):
+def test_every_cause_has_a_sentence(
+    make: Make, changes: dict[str, Any], attributes: dict[str, object], said: str
+) -> None:
     record = make(**changes, attributes=attributes)
 
     assert said in telling.cause(record)
@@ -79,14 +91,16 @@ def test_every_cause_has_a_sentence(make, changes, attributes, said):
         assert telling.advice(record).endswith((".", "--cause exit."))
 
 
-def test_the_program_is_named_where_it_is_not_the_service(make):
+def test_the_program_is_named_where_it_is_not_the_service(make: Make) -> None:
     record = make(attributes={"process.executable.name": "gunicorn"})
 
     assert telling.program(record) == "api (gunicorn)"
     assert telling.program(make(attributes={"process.executable.name": "api"})) == "api"
 
 
-def test_why_tells_the_last_failure(db, make, capsys):
+def test_why_tells_the_last_failure(
+    db: str, make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
     now = time.time_ns() // 1000
     failure = make(
         time=now - 60_000_000,
@@ -116,7 +130,9 @@ def test_why_tells_the_last_failure(db, make, capsys):
         assert text in said
 
 
-def test_why_of_a_run_tells_that_run(db, make, capsys):
+def test_why_of_a_run_tells_that_run(
+    db: str, make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
     with Journal(db) as journal:
         journal.append([make(run_id="run-1", exit_code=7)], [RunNote("run-1", 1)])
         journal.append(
@@ -136,7 +152,7 @@ def test_why_of_a_run_tells_that_run(db, make, capsys):
     assert said[2].startswith("Nothing has failed in run run-4, which has not ended")
 
 
-def test_why_of_a_store_without_errors(db, capsys):
+def test_why_of_a_store_without_errors(db: str, capsys: pytest.CaptureFixture[str]) -> None:
     with Journal(db) as journal:
         journal.append([])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,16 +11,23 @@ from hypothesis import strategies as st
 
 from tapwrap.core.record import ErrorRecord, severity_name, uuid7
 from tapwrap.store import archive, counts
+from tapwrap.store.entry import RunNote
 from tapwrap.store.filters import Filters, moment, pattern
 from tapwrap.store.following import Follower
-from tapwrap.store.journal import Journal, RunNote
+from tapwrap.store.journal import Journal
 from tapwrap.store.reading import Reader
 from tapwrap.store.trouble import CannotStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.stores import Make
 
 HOUR = 3_600_000_000
 START = 1_769_846_400_000_000
 
-RECORDS = st.lists(
+RECORDS: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     st.builds(
         dict,
         time=st.integers(START, START + 5 * HOUR),
@@ -68,8 +76,8 @@ def fits(record: ErrorRecord, filters: Filters) -> bool:
             return order.index(name) >= order.index(wanted[:-1])
         return name == wanted
 
-    def any_of(wanted: tuple[str, ...], test: object) -> bool:
-        return not wanted or any(test(each) for each in wanted)  # type: ignore[operator]
+    def any_of(wanted: tuple[str, ...], test: Callable[[str], bool]) -> bool:
+        return not wanted or any(test(each) for each in wanted)
 
     return (
         (filters.since is None or record.time >= filters.since)
@@ -79,7 +87,7 @@ def fits(record: ErrorRecord, filters: Filters) -> bool:
         and any_of(filters.code, lambda each: record.code == each.upper())
         and any_of(filters.cause, lambda each: record.cause == each)
         and any_of(filters.service, lambda each: record.service == each)
-        and any_of(filters.run, lambda each: (record.run_id or "").startswith(each))
+        and any_of(filters.run, (record.run_id or "").startswith)
         and any_of(filters.request_id, lambda each: record.request_id == each)
         and any_of(
             filters.fingerprint, lambda each: record.fingerprint.startswith((each, "1:" + each))
@@ -88,7 +96,7 @@ def fits(record: ErrorRecord, filters: Filters) -> bool:
     )
 
 
-def stored(db: str, make, items) -> list[ErrorRecord]:
+def stored(db: str, make: Make, items: list[dict[str, Any]]) -> list[ErrorRecord]:
     records = [make(**item) for item in items]
     with Journal(db, per_minute=None) as journal:
         journal.append(records)
@@ -97,7 +105,12 @@ def stored(db: str, make, items) -> list[ErrorRecord]:
 
 @QUIET
 @given(items=RECORDS, filters=FILTERS)
-def test_every_question_agrees_with_what_the_filters_mean(tmp_path_factory, make, items, filters):
+def test_every_question_agrees_with_what_the_filters_mean(
+    tmp_path_factory: pytest.TempPathFactory,
+    make: Make,
+    items: list[dict[str, Any]],
+    filters: Filters,
+) -> None:
     db = str(tmp_path_factory.mktemp("store") / "errors.db")
     records = stored(db, make, items)
     meant = [record for record in records if fits(record, filters)]
@@ -142,9 +155,14 @@ def test_every_question_agrees_with_what_the_filters_mean(tmp_path_factory, make
     limit=st.integers(1, 7),
     filters=FILTERS,
 )
-def test_pages_have_no_gaps_and_no_doubles_while_records_arrive(
-    tmp_path_factory, make, before, between, limit, filters
-):
+def test_pages_have_no_gaps_and_no_doubles_while_records_arrive(  # noqa: PLR0917 (hypothesis and fixtures, by name)
+    tmp_path_factory: pytest.TempPathFactory,
+    make: Make,
+    before: list[dict[str, Any]],
+    between: list[list[dict[str, Any]]],
+    limit: int,
+    filters: Filters,
+) -> None:
     db = str(tmp_path_factory.mktemp("store") / "errors.db")
     records = stored(db, make, before)
     pages = iter(between)
@@ -161,7 +179,7 @@ def test_pages_have_no_gaps_and_no_doubles_while_records_arrive(
     assert meant <= set(seen)
 
 
-def test_either_end_of_an_id_is_enough_and_half_of_two_is_refused(db, make):
+def test_either_end_of_an_id_is_enough_and_half_of_two_is_refused(db: str, make: Make) -> None:
     one, two = (make(id=uuid7(START // 1000, bytes([n] * 10))) for n in (1, 2))
     with Journal(db) as journal:
         journal.append([one, two])
@@ -178,7 +196,7 @@ def test_either_end_of_an_id_is_enough_and_half_of_two_is_refused(db, make):
         assert set(caught.value.ids) == {one.id, two.id}
 
 
-def test_a_run_is_found_by_either_end_of_its_id(db):
+def test_a_run_is_found_by_either_end_of_its_id(db: str) -> None:
     with Journal(db) as journal:
         journal.append([], [RunNote("abc-1", 1), RunNote("abc-2", 2)])
 
@@ -188,7 +206,7 @@ def test_a_run_is_found_by_either_end_of_its_id(db):
         assert archive.run(reader.connection, "x") is None
 
 
-def test_counts_outlive_the_rows(db, make):
+def test_counts_outlive_the_rows(db: str, make: Make) -> None:
     from tapwrap.store.clearing import prune
 
     with Journal(db, per_minute=None) as journal:
@@ -215,12 +233,12 @@ def test_counts_outlive_the_rows(db, make):
         ("2026-01-31T08:00:00.000001Z", START + 1),
     ],
 )
-def test_a_time_is_a_duration_ago_or_a_date(text, meant):
+def test_a_time_is_a_duration_ago_or_a_date(text: str, meant: int) -> None:
     assert moment(text, START) == meant
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "1x", "2026-13-01", "-5"])
-def test_what_is_no_time_is_refused_with_an_example(text):
+def test_what_is_no_time_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time: write a duration like"):
         moment(text, START)
 
@@ -229,7 +247,7 @@ def test_what_is_no_time_is_refused_with_an_example(text):
     st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0")),
     st.text("a%_\\", max_size=5),
 )
-def test_a_search_finds_exactly_what_was_typed(before, typed):
+def test_a_search_finds_exactly_what_was_typed(before: str, typed: str) -> None:
     connection = sqlite3.connect(":memory:")
     query = "SELECT ? LIKE ? ESCAPE '\\'"
     assert connection.execute(query, (before + typed, pattern(typed))).fetchone() == (1,)
@@ -238,7 +256,7 @@ def test_a_search_finds_exactly_what_was_typed(before, typed):
     connection.close()
 
 
-def test_a_follower_sees_each_new_record_once_even_in_a_new_store(db, make):
+def test_a_follower_sees_each_new_record_once_even_in_a_new_store(db: str, make: Make) -> None:
     first, second, third, fourth = (make() for _ in range(4))
     with Journal(db) as journal:
         journal.append([first])
@@ -259,7 +277,7 @@ def test_a_follower_sees_each_new_record_once_even_in_a_new_store(db, make):
         follower.close()
 
 
-def test_a_newer_schema_is_read_with_a_warning(db, make):
+def test_a_newer_schema_is_read_with_a_warning(db: str, make: Make) -> None:
     with Journal(db) as journal:
         journal.append([make()])
     connection = sqlite3.connect(db)
@@ -272,7 +290,7 @@ def test_a_newer_schema_is_read_with_a_warning(db, make):
         assert "newer tapwrap (schema 99)" in str(reader.warning)
 
 
-def test_a_newer_schema_that_cannot_be_read_is_refused_in_words(db, make):
+def test_a_newer_schema_that_cannot_be_read_is_refused_in_words(db: str, make: Make) -> None:
     with Journal(db) as journal:
         journal.append([make()])
     connection = sqlite3.connect(db)
@@ -281,12 +299,12 @@ def test_a_newer_schema_that_cannot_be_read_is_refused_in_words(db, make):
     connection.execute("PRAGMA user_version=99")
     connection.close()
 
-    with pytest.raises(CannotStore, match="cannot read .*no such column"), Reader(db) as reader:
+    with pytest.raises(CannotStore, match=r"cannot read .*no such column"), Reader(db) as reader:
         archive.find(reader.connection, Filters())
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database, and long enough to be sure of it" * 30])
-def test_what_is_no_store_is_not_read(tmp_path, content):
+def test_what_is_no_store_is_not_read(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "errors.db").write_bytes(content)
 
     with pytest.raises(CannotStore) as caught:
@@ -295,7 +313,7 @@ def test_what_is_no_store_is_not_read(tmp_path, content):
     assert caught.value.reason == "not_a_store"
 
 
-def test_reading_stores_what_waited_in_the_spool(db, make):
+def test_reading_stores_what_waited_in_the_spool(db: str, make: Make) -> None:
     from tapwrap.store import spool
 
     record = make()
@@ -306,7 +324,7 @@ def test_reading_stores_what_waited_in_the_spool(db, make):
         assert reader.warning is None
 
 
-def test_the_view_for_people_has_times_and_names(db, make):
+def test_the_view_for_people_has_times_and_names(db: str, make: Make) -> None:
     with Journal(db) as journal:
         journal.append([make(stack="a stack", time=START + 1_500_000)])
 

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tapwrap.store.journal import Journal
 from tapwrap.store.migrations import upgrade
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-def add_note(database):
-    database["issue"].add_column("note", str)
+    from sqlite_utils import Database
+
+    from support.stores import Make
 
 
-def add_table(database):
-    database["mute"].create({"issue_id": int, "until": int}, pk="issue_id")
+def add_note(database: Database) -> None:
+    database.table("issue").add_column("note", str)
 
 
-def fail(database):
-    database["half"].create({"id": int})
+def add_table(database: Database) -> None:
+    database.table("mute").create({"issue_id": int, "until": int}, pk="issue_id")
+
+
+def fail(database: Database) -> None:
+    database.table("half").create({"id": int})
     raise RuntimeError("the machine stopped here")
 
 
 @pytest.fixture
-def old(db, make):
+def old(db: str, make: Make) -> Iterator[sqlite3.Connection]:
     """A real store of version 1 with something in it, opened as the journal would."""
     with Journal(db) as journal:
         journal.append([make(), make()])
@@ -33,11 +41,11 @@ def old(db, make):
     connection.close()
 
 
-def version(connection):
-    return connection.execute("PRAGMA user_version").fetchone()[0]
+def version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def test_each_step_is_taken_once(old):
+def test_each_step_is_taken_once(old: sqlite3.Connection) -> None:
     steps = {2: add_note, 3: add_table}
 
     assert upgrade(old, steps, 3) == [2, 3]
@@ -47,7 +55,9 @@ def test_each_step_is_taken_once(old):
     assert old.execute("SELECT count(*) FROM errors").fetchone() == (2,)
 
 
-def test_a_step_that_fails_leaves_nothing_behind_and_is_tried_again(old):
+def test_a_step_that_fails_leaves_nothing_behind_and_is_tried_again(
+    old: sqlite3.Connection,
+) -> None:
     with pytest.raises(RuntimeError):
         upgrade(old, {2: add_note, 3: fail}, 3)
 
@@ -56,11 +66,11 @@ def test_a_step_that_fails_leaves_nothing_behind_and_is_tried_again(old):
     assert upgrade(old, {2: add_note, 3: add_table}, 3) == [3]
 
 
-def test_steps_of_the_future_are_not_taken(old):
+def test_steps_of_the_future_are_not_taken(old: sqlite3.Connection) -> None:
     assert upgrade(old, {2: add_note, 3: add_table}, 2) == [2]
     assert version(old) == 2
 
 
-def test_a_store_that_is_up_to_date_needs_no_step(old):
+def test_a_store_that_is_up_to_date_needs_no_step(old: sqlite3.Connection) -> None:
     assert upgrade(old) == []
     assert version(old) == 1

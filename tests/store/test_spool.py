@@ -7,20 +7,26 @@ import os
 import signal
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from support.stores import heard, told
 from tapwrap.core.record import uuid7
 from tapwrap.store import counts, spool
+from tapwrap.store.entry import RunNote
 from tapwrap.store.filters import Filters
-from tapwrap.store.journal import Journal, RunNote
+from tapwrap.store.journal import Journal
 from tapwrap.store.reading import Reader
 from tapwrap.store.trouble import CannotStore
+
+if TYPE_CHECKING:
+    from support.stores import Agree, Make, Start
 
 NAME = spool.writer("host/with strange name", 1, "run")
 
 
-def test_what_waits_is_stored_with_its_own_time_and_the_spool_is_empty(db, make):
+def test_what_waits_is_stored_with_its_own_time_and_the_spool_is_empty(db: str, make: Make) -> None:
     record = make(stack="s", attributes={"a": [1, {"b": None}]})
     spool.keep(spool.directory(db), NAME, [record], [RunNote("run", 1, argv=("a", "b"))])
 
@@ -37,7 +43,9 @@ def test_what_waits_is_stored_with_its_own_time_and_the_spool_is_empty(db, make)
         assert [each.record for each in archive.every(reader.connection, Filters())] == [record]
 
 
-def test_a_record_that_was_stored_before_is_known_and_not_stored_again(db, make, agree):
+def test_a_record_that_was_stored_before_is_known_and_not_stored_again(
+    db: str, make: Make, agree: Agree
+) -> None:
     records = [make() for _ in range(100)]
     with Journal(db, per_minute=10) as journal:
         journal.append(records)
@@ -48,12 +56,15 @@ def test_a_record_that_was_stored_before_is_known_and_not_stored_again(db, make,
     assert agree(db) == 100
 
 
-def test_a_drainer_killed_at_any_moment_duplicates_nothing(db, make, start, agree):
+def test_a_drainer_killed_at_any_moment_duplicates_nothing(
+    db: str, make: Make, start: Start, agree: Agree
+) -> None:
     records = [make(fingerprint=f"1:{n % 50}") for n in range(4000)]
     spool.keep(spool.directory(db), NAME, records)
     drain = """
 import sys
 from tapwrap.store import spool
+from tapwrap.store.entry import RunNote
 from tapwrap.store.journal import Journal
 with Journal(sys.argv[1], patience=60) as journal:
     journal.append([])
@@ -63,10 +74,9 @@ with Journal(sys.argv[1], patience=60) as journal:
 """
     for _ in range(4):
         process = start(drain, db)
-        process.stdout.readline()
+        heard(process)
         before = occurrences(db)
-        process.stdin.write("go\n")
-        process.stdin.flush()
+        told(process, "go")
         # Killed after it has stored something, and before it can have stored all.
         while occurrences(db) == before and process.poll() is None:
             pass
@@ -89,7 +99,9 @@ def occurrences(db: str) -> int:
         connection.close()
 
 
-def test_a_torn_line_costs_only_itself_and_is_counted_once(db, make, agree):
+def test_a_torn_line_costs_only_itself_and_is_counted_once(
+    db: str, make: Make, agree: Agree
+) -> None:
     where = spool.directory(db)
     spool.keep(where, NAME, [make()])
     file = Path(where) / f"{NAME}.jsonl"
@@ -110,7 +122,7 @@ def test_a_torn_line_costs_only_itself_and_is_counted_once(db, make, agree):
     assert agree(db) == 2
 
 
-def test_a_file_that_is_being_drained_is_not_written_to(db, make):
+def test_a_file_that_is_being_drained_is_not_written_to(db: str, make: Make) -> None:
     where = spool.directory(db)
     spool.keep(where, NAME, [make()])
     file = Path(where) / f"{NAME}.jsonl"
@@ -125,15 +137,15 @@ def test_a_file_that_is_being_drained_is_not_written_to(db, make):
         assert spool.drain(journal).records == 2
 
 
-def test_a_full_spool_counts_what_it_loses(db, make, agree):
+def test_a_full_spool_counts_what_it_loses(db: str, make: Make) -> None:
     where = spool.directory(db)
     for _ in range(16):
         spool.keep(where, NAME, [make(stderr_tail="x" * 1_000_000)])
     for _ in range(3):
         with pytest.raises(CannotStore) as caught:
             spool.keep(where, NAME, [make(stderr_tail="x" * 1_000_000) for _ in range(2)])
+        assert caught.value.reason == "full"
 
-    assert caught.value.reason == "full"
     assert (Path(where) / f"{NAME}.jsonl").stat().st_size < spool.LARGEST + spool.FOR_LOSSES
     with Journal(db) as journal:
         assert spool.drain(journal).records == 16
@@ -141,7 +153,9 @@ def test_a_full_spool_counts_what_it_loses(db, make, agree):
         assert counts.losses(reader.connection) == {"spool_full": 6}
 
 
-def test_while_the_store_is_locked_the_spool_keeps_what_it_has(db, make, agree):
+def test_while_the_store_is_locked_the_spool_keeps_what_it_has(
+    db: str, make: Make, agree: Agree
+) -> None:
     spool.keep(spool.directory(db), NAME, [make()])
     with Journal(db, patience=0.05) as journal:
         journal.append([make()])
@@ -153,12 +167,12 @@ def test_while_the_store_is_locked_the_spool_keeps_what_it_has(db, make, agree):
     assert agree(db) == 2
 
 
-def test_an_empty_or_missing_spool_is_nothing_to_do(db):
+def test_an_empty_or_missing_spool_is_nothing_to_do(db: str) -> None:
     with Journal(db) as journal:
         assert spool.drain(journal) == spool.Drained()
 
 
-def test_a_place_that_cannot_be_written_is_refused_in_words(tmp_path, make):
+def test_a_place_that_cannot_be_written_is_refused_in_words(tmp_path: Path, make: Make) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(CannotStore) as caught:
@@ -167,6 +181,6 @@ def test_a_place_that_cannot_be_written_is_refused_in_words(tmp_path, make):
     assert caught.value.reason == "missing"
 
 
-def test_a_writers_name_is_a_file_name():
+def test_a_writers_name_is_a_file_name() -> None:
     assert NAME == "host_with_strange_name-1-run"
     assert "/" not in spool.writer("../../etc", 2, str(uuid7(0, bytes(10))))

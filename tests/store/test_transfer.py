@@ -6,7 +6,7 @@ import csv
 import json
 import random
 import sqlite3
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,9 +17,15 @@ from tapwrap.store.filters import Filters
 from tapwrap.store.journal import Journal
 from tapwrap.store.reading import Reader
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.stores import Agree, Make
+    from tapwrap.core.record import ErrorRecord
+
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r"), max_size=30)
 WORD = TEXT.filter(bool)
-ITEMS = st.lists(
+ITEMS: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     st.builds(
         dict,
         message=TEXT,
@@ -37,7 +43,7 @@ ITEMS = st.lists(
 )
 
 
-def everything(db: str) -> list[tuple[object, int]]:
+def everything(db: str) -> list[tuple[ErrorRecord, int]]:
     with Reader(db) as reader:
         found = archive.every(reader.connection, Filters())
         return sorted(((each.record, each.repeat) for each in found), key=lambda each: each[0].id)
@@ -59,7 +65,9 @@ def written(db: str, path: Path) -> Path:
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(items=ITEMS)
-def test_a_store_comes_back_from_its_export_equal(tmp_path_factory, make, suffix, items):
+def test_a_store_comes_back_from_its_export_equal(
+    tmp_path_factory: pytest.TempPathFactory, make: Make, suffix: str, items: list[dict[str, Any]]
+) -> None:
     place = tmp_path_factory.mktemp("transfer")
     with Journal(str(place / "one.db"), per_minute=2) as journal:
         journal.append([make(**item) for item in items])
@@ -74,7 +82,7 @@ def test_a_store_comes_back_from_its_export_equal(tmp_path_factory, make, suffix
     assert everything(str(place / "two.db")) == everything(str(place / "one.db"))
 
 
-def test_counts_come_back_too(db, make, agree, tmp_path):
+def test_counts_come_back_too(db: str, make: Make, agree: Agree, tmp_path: Path) -> None:
     with Journal(db, per_minute=5) as journal:
         journal.append([make() for _ in range(100)])
     other = str(tmp_path / "other.db")
@@ -94,14 +102,18 @@ def test_counts_come_back_too(db, make, agree, tmp_path):
         ("e.csv", "id,time,message\nx,y,z\n", "record 1"),
     ],
 )
-def test_what_is_no_export_is_refused_with_the_place(db, tmp_path, name, content, where):
+def test_what_is_no_export_is_refused_with_the_place(
+    db: str, tmp_path: Path, name: str, content: str, where: str
+) -> None:
     (tmp_path / name).write_text(content)
 
     with Journal(db) as journal, pytest.raises(transfer.NotReadable, match=where):
         transfer.load(journal, str(tmp_path / name))
 
 
-def test_what_comes_before_a_bad_line_is_stored(db, make, tmp_path, agree):
+def test_what_comes_before_a_bad_line_is_stored(
+    db: str, make: Make, tmp_path: Path, agree: Agree
+) -> None:
     with Journal(db) as journal:
         journal.append([make(), make()])
     file = written(db, tmp_path / "e.jsonl")
@@ -115,7 +127,7 @@ def test_what_comes_before_a_bad_line_is_stored(db, make, tmp_path, agree):
     assert agree(other) == 2
 
 
-def test_a_damaged_store_gives_back_nearly_all_of_its_records(db, make, tmp_path):
+def test_a_damaged_store_gives_back_nearly_all_of_its_records(db: str, make: Make) -> None:
     with Journal(db, per_minute=None) as journal:
         for start in range(0, 3000, 100):
             journal.append(
@@ -123,7 +135,7 @@ def test_a_damaged_store_gives_back_nearly_all_of_its_records(db, make, tmp_path
             )
         aside = None
     # Five leaves of the largest tree: what a volume that loses pages most likely loses.
-    luck = random.Random(7)
+    luck = random.Random(7)  # noqa: S311 (not a secret, but the same each time)
     connection = sqlite3.connect(db)
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.close()
@@ -147,7 +159,7 @@ def test_a_damaged_store_gives_back_nearly_all_of_its_records(db, make, tmp_path
     assert salvaged.records + salvaged.unreadable <= 3000
 
 
-def test_the_database_of_another_program_is_not_imported(db, tmp_path):
+def test_the_database_of_another_program_is_not_imported(db: str, tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "other.db")
     other.execute("CREATE TABLE error(seq)")
     other.commit()

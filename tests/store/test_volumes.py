@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.stores import Start
 
 #: Who is not root may mount in a user namespace.
 UNSHARE = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-rm")
@@ -31,7 +37,7 @@ path = sys.argv[1]
 """
 
 
-def inside(start, mount: str, code: str, volume: str) -> dict[str, object]:
+def inside(start: Start, mount: str, code: str, volume: str) -> dict[str, Any]:
     """Run code where `mount` (a shell command) was done first; what it printed as JSON."""
     process = start(
         RECORD + code,
@@ -45,7 +51,9 @@ def inside(start, mount: str, code: str, volume: str) -> dict[str, object]:
     return found
 
 
-def test_a_full_volume_gives_up_its_ballast_and_old_warnings_for_the_newest_error(start, tmp_path):
+def test_a_full_volume_gives_up_its_ballast_and_old_warnings_for_the_newest_error(
+    start: Start, tmp_path: Path
+) -> None:
     found = inside(
         start,
         f"mount -t tmpfs -o size=24m tmpfs {tmp_path}",
@@ -84,7 +92,9 @@ with Reader(path) as reader:
     assert found["sound"] == "ok"
 
 
-def test_a_volume_that_others_filled_is_full_in_words_and_works_again_afterwards(start, tmp_path):
+def test_a_volume_that_others_filled_is_full_in_words_and_works_again_afterwards(
+    start: Start, tmp_path: Path
+) -> None:
     found = inside(
         start,
         f"mount -t tmpfs -o size=8m tmpfs {tmp_path}",
@@ -148,7 +158,9 @@ print(json.dumps({{"rows": rows, "reason": reason, "warning": warning,
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_read_only_volume_shows_all_rows_even_those_only_in_the_log(start, tmp_path, closed):
+def test_a_read_only_volume_shows_all_rows_even_those_only_in_the_log(
+    start: Start, tmp_path: Path, closed: bool
+) -> None:
     found = inside(
         start,
         f"mount --bind {tmp_path} {tmp_path}",
@@ -159,7 +171,9 @@ def test_a_read_only_volume_shows_all_rows_even_those_only_in_the_log(start, tmp
     assert found == {"rows": 5, "reason": "read_only", "warning": None, "log": not closed}
 
 
-def test_a_volume_not_known_to_share_memory_gets_no_write_ahead_log(start, tmp_path):
+def test_a_volume_not_known_to_share_memory_gets_no_write_ahead_log(
+    start: Start, tmp_path: Path
+) -> None:
     found = inside(
         start,
         f"mount -t ramfs ramfs {tmp_path}",
@@ -178,7 +192,9 @@ print(json.dumps({"mode": mode, "level": level, "rows": rows}))
     assert found == {"mode": "truncate", "level": 3, "rows": 50}
 
 
-def test_a_log_from_another_machine_is_read_before_the_mode_changes(start, tmp_path):
+def test_a_log_from_another_machine_is_read_before_the_mode_changes(
+    start: Start, tmp_path: Path
+) -> None:
     found = inside(
         start,
         f"mkdir {tmp_path}/a {tmp_path}/b; mount -t ramfs ramfs {tmp_path}/b",
