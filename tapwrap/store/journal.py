@@ -16,6 +16,7 @@ from tapwrap.store import opening, room
 from tapwrap.store.entry import RUN_COLUMNS, RunNote, enter, note_run, run_from
 from tapwrap.store.trouble import CannotStore, cannot, explain
 from tapwrap.store.turn import Turn
+from tapwrap.store.validity import wrong_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,9 +99,13 @@ class Journal:
         """Store records and runs in one transaction, on the disk when this returns.
 
         A record whose id is known changes nothing. `repeats` says by id for how many
-        occurrences a record stands. Raises CannotStore within about `patience` seconds;
-        then nothing of the batch is stored.
+        occurrences a record stands. Raises CannotStore within about `patience` seconds, and
+        ValueError for a record that is none; then nothing of the batch is stored.
         """
+        items: list[ErrorRecord | RunNote] = [*records, *runs]
+        for item in items:
+            if wrong := wrong_with(item):
+                raise ValueError(f"cannot store {item.id!r}: {wrong}")
         self._dropped, self._set_aside = 0, None
 
         def write(connection: sqlite3.Connection) -> tuple[int, int, int]:
@@ -229,7 +234,7 @@ class Journal:
         self._owner = os.getpid()
         self._file = self._named() or (0, 0)
         if self._check and opening.damaged(self._connection, self.path):
-            raise sqlite3.DatabaseError("quick_check found damage")
+            raise opening.Damaged("quick_check found damage")
         room.keep_ballast(self.path)
         self._log_size = room.limits(self._connection, self.path, self._max_bytes)
 
@@ -240,13 +245,10 @@ class Journal:
 
     def _remedy(self, error: sqlite3.Error, turn: Turn) -> None:
         """Put right what can be put right, or raise the refusal that the error amounts to."""
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-        moved = code == sqlite3.SQLITE_READONLY_DBMOVED
-        reason = "corrupt" if not hasattr(error, "sqlite_errorcode") else None
         trouble = explain(error, "write to", self.path)
-        if moved:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_DBMOVED:
             self._disconnect()
-        elif "corrupt" in (reason, trouble.reason):
+        elif trouble.reason == "corrupt":
             self._start_anew(turn)
         elif trouble.reason == "full" and self._connection is not None:
             self._make_room(self._connection, turn)

@@ -126,6 +126,12 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+class Damaged(sqlite3.DatabaseError):
+    """What SQLite would have said, had it looked at the pages that are damaged."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
 def damaged(connection: sqlite3.Connection, path: str) -> bool:
     """Whether SQLite's quick check finds damage; files too large to check now count as sound."""
     if os.stat(path).st_size > CHECKED_SIZE:

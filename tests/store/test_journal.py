@@ -398,3 +398,28 @@ def test_a_store_with_a_size_limit_stays_below_it_and_keeps_the_severe(
 
     assert {severe.id, newest.id} <= set(ids(db))
     assert agree(db) == 1 + 60 * 21
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"time": 1.5},
+        {"exit_code": 2**70},
+        {"severity": True},
+        {"message": None},
+        {"service": 7},
+        {"handled": 1},
+        {"monotonic": "soon"},
+        {"attributes": ["a"]},
+    ],
+)
+def test_what_is_no_record_is_refused_and_the_store_is_left_as_it_was(
+    db: str, make: Make, agree: Agree, changes: dict[str, object]
+) -> None:
+    with Journal(db) as journal:
+        journal.append([make()])
+        with pytest.raises(ValueError, match="cannot store "):
+            journal.append([make(), make(**changes)])
+
+    assert agree(db) == 1
+    assert len(list(Path(db).parent.glob("*.corrupt*"))) == 0

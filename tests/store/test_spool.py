@@ -122,6 +122,38 @@ def test_a_torn_line_costs_only_itself_and_is_counted_once(
     assert agree(db) == 2
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[]",
+        b'"text"',
+        b'{"kind": "mood"}',
+        b'{"kind": "record", "id": "x"}',
+        b'{"kind": "run", "mood": 1}',
+        b'{"kind": "loss", "reason": "x", "n": "many"}',
+        b"\xff\xfe",
+        b'{"kind": "run", "id": "r", "started": "yesterday"}',
+        (
+            b'{"kind": "record", "id": 5, "time": "2026-01-31", "severity": "error", "category": "",'
+            b'"code": "", "type": "", "message": "", "fingerprint": "", "service": ""}'
+        ),
+    ],
+)
+def test_a_line_that_means_nothing_does_not_hold_up_the_others(
+    db: str, make: Make, agree: Agree, line: bytes
+) -> None:
+    where = spool.directory(db)
+    spool.keep(where, NAME, [make()])
+    file = Path(where) / f"{NAME}.jsonl"
+    file.write_bytes(line + b"\n" + file.read_bytes())
+
+    with Journal(db) as journal:
+        assert spool.drain(journal) == spool.Drained(records=1, torn=1)
+
+    assert agree(db) == 1
+    assert os.listdir(where) == []
+
+
 def test_a_file_that_is_being_drained_is_not_written_to(db: str, make: Make) -> None:
     where = spool.directory(db)
     spool.keep(where, NAME, [make()])
