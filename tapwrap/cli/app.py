@@ -39,19 +39,21 @@ class Lazy(click.Group):
         if place is None:
             return None
         module, _, name = place.partition(":")
-        command = getattr(importlib.import_module(module), name)
-        assert isinstance(command, click.Command)
+        command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; click would answer a broken pipe with a bare exit 1."""
+        """Run the command; a broken pipe and Ctrl-C end it without a word."""
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
             # Whoever read us has gone. What Python flushes when it ends must go nowhere.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(BROKEN_PIPE) from None
+            raise click.exceptions.Exit(BROKEN_PIPE) from None
+        except KeyboardInterrupt:
+            # Caught before click can say "Aborted!": whoever pressed Ctrl-C knows.
+            raise click.exceptions.Exit(INTERRUPTED) from None
         return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "jsonl", "csv")
 
-#: Records have no headings of their own when they are followed line by line.
-_LIST = ("TIME", "SEVERITY", "CODE", "CAUSE", "SERVICE", "ID", "N", "MESSAGE")
+_LIST = ("TIME", "SEVERITY", "CODE", "SERVICE", "ID", "MESSAGE")
+
+#: Columns that are of no use when cut off.
+_WHOLE = ("TIME", "LAST SEEN", "FIRST SEEN", "SEVERITY", "ID", "N", "SHARE", "FINGERPRINT")
 
 _COLOURS = {
     "critical": "bold red",
@@ -74,9 +77,7 @@ def line(found: Found, style: str) -> None:
     if style == "jsonl":
         print(json.dumps(transfer.as_fields(found)), flush=True)
         return
-    *columns, n, message = _cells(found)
-    times = f"(x{n}) " if n != "1" else ""
-    print("  ".join((*columns, times + message)), flush=True)
+    print("  ".join(_cells(found)), flush=True)
 
 
 def more(found: Found) -> None:
@@ -202,7 +203,17 @@ def groups(found: Sequence[Group], style: str) -> None:
         ]
         structured(items, style)
         return
-    rows = [
+    # On a narrow terminal the message says more than when it was first seen.
+    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < 110
+    heading: tuple[str, ...] = (
+        "LAST SEEN",
+        "FIRST SEEN",
+        "SEVERITY",
+        "N",
+        "FINGERPRINT",
+        "MESSAGE",
+    )
+    rows: list[tuple[str, ...]] = [
         (
             telling.moment(each.last_seen),
             telling.moment(each.first_seen),
@@ -213,7 +224,9 @@ def groups(found: Sequence[Group], style: str) -> None:
         )
         for each in found
     ]
-    heading = ("LAST SEEN", "FIRST SEEN", "SEVERITY", "N", "FINGERPRINT", "MESSAGE")
+    if narrow:
+        heading = heading[:1] + heading[2:]
+        rows = [row[:1] + row[2:] for row in rows]
     table(heading, rows, "There are no such errors.")
 
 
@@ -302,34 +315,36 @@ def _drawn(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in heading:
-        last = name == heading[-1]
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for number, name in enumerate(heading):
+        widest = max(len(row[number]) for row in rows)
         drawn.add_column(
             name,
             no_wrap=True,
-            overflow="ellipsis" if last else "fold",
+            overflow="ellipsis",
+            min_width=max(widest, len(name)) if name in _WHOLE else None,
             justify="right" if name == "N" else "left",
-            ratio=1 if last else None,
+            ratio=1 if name == "MESSAGE" else None,
         )
     drawn.expand = heading[-1] == "MESSAGE"
     for row in rows:
         # Text, not str: a message with [brackets] in it is not markup.
         drawn.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
-    Console().print(drawn)
+    # rich takes NO_COLOR to mean no colours; bold and dim are not wanted there either.
+    plain = bool(os.environ.get("NO_COLOR"))
+    Console(color_system=None if plain else "auto", highlight=False).print(drawn)
 
 
 def _cells(found: Found) -> tuple[str, ...]:
     one = found.record
+    times = f"(x{found.repeat}) " if found.repeat > 1 else ""
     return (
         telling.moment(one.time),
         severity_name(one.severity),
-        visible(one.code) or "-",
-        visible(one.cause or "-"),
+        visible(one.code or one.cause or "-"),
         visible(one.service) or "-",
         telling.short(one.id),
-        str(found.repeat),
-        visible(telling.first_line(one.message) or one.type),
+        times + visible(telling.first_line(one.message) or one.type),
     )
 
 

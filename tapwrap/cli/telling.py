@@ -6,6 +6,7 @@ import signal
 
 from tapwrap.core import durations
 from tapwrap.core.record import ErrorRecord, timestamp
+from tapwrap.store.schema import SHORT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ def cause(record: ErrorRecord) -> str:
             return f"{who} failed too often in a short time and was given up{_status(record)}."
         case "wrapper_killed":
             return f"The tapwrap that ran {who} was itself killed, before it could say why."
-    return f"{record.type}: {first_line(record.message)}" if record.type else record.message
+        case _:
+            said = first_line(record.message)
+            return f"{record.type}: {said}" if record.type else said
 
 
 def advice(record: ErrorRecord) -> str:
@@ -173,7 +176,7 @@ def moment(micros: int) -> str:
 
 def short(identity: str) -> str:
     """The end of an id. Ids made together begin alike, and `show` takes either end."""
-    return identity[-8:]
+    return identity[-SHORT:]
 
 
 def first_line(text: str) -> str:

@@ -71,6 +71,8 @@ def _run(run: str) -> str:
         return "<id>" + tail
     if _is_ipv6(core):
         return "<ip>" + tail
+    if core and tail.startswith("::") and _is_ipv6(core + "::"):
+        return "<ip>" + tail[2:]
     return _pieces(core) + tail
 
 

@@ -12,10 +12,27 @@ def ballast_size(free: int) -> int:
     """Bytes to hold back on a volume with `free` bytes left; 0 when it can spare none.
 
     An eighth at most: a tiny volume needs a reserve more than a large one does, but it must
-    not be filled by the reserve. Less than half a mebibyte would not be enough to delete with.
+    not be filled by the reserve. Less than a mebibyte would not be enough to delete with.
     """
     size = min(BALLAST, free // 8)
-    return size if size >= MEBIBYTE // 2 else 0
+    return size if size >= MEBIBYTE else 0
+
+
+def log_size(ballast: int) -> int:
+    """Bytes the write-ahead log may have before it is written back into the file.
+
+    Half of the ballast: on a full disk, what the ballast leaves must hold the log once more.
+    """
+    return min(max(ballast // 2, MEBIBYTE // 4), 4 * MEBIBYTE)
+
+
+def growth(free: int) -> int:
+    """Bytes the file may still grow on a volume that has no ballast.
+
+    Half of what is left, less a mebibyte for the log: records can only be deleted to make
+    room while there is room to write down that they are.
+    """
+    return max((free - MEBIBYTE) // 2, 0)
 
 
 def stored_in_full(kept_this_minute: int, per_minute: int | None) -> bool:

@@ -13,6 +13,7 @@ from tapwrap.core.value import value
 from tapwrap.store.counts import per_issue
 from tapwrap.store.entry import RUN_COLUMNS, RunNote, run_from
 from tapwrap.store.filters import Condition, Filters, condition, labels
+from tapwrap.store.schema import SHORT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,13 +136,13 @@ def get(connection: sqlite3.Connection, text: str) -> Found | None:
     text = text.strip().lower()
     if not text:
         return None
-    ways = (
-        ("error.id = ?", (text,)),
-        ("error.id >= ?1 AND error.id < ?1 || char(1114111)", (text,)),
-        ("substr(error.id, -length(?1)) = ?1", (text,)),
-    )
-    for sql, parameters in ways:
-        found = load(connection, Condition(sql, parameters), "LIMIT ?", 5)
+    ends = "substr(error.id, -length(?1)) = ?1"
+    if len(text) >= SHORT:
+        # Said so that the index on the ends of ids can answer.
+        ends = f"substr(error.id, -{SHORT}) = substr(?1, -{SHORT}) AND {ends}"
+    begins = "error.id >= ?1 AND error.id < ?1 || char(1114111)"
+    for sql in ("error.id = ?1", begins, ends):
+        found = load(connection, Condition(sql, (text,)), "LIMIT ?2", 5)
         if len(found) > 1:
             raise Ambiguous(text, [each.record.id for each in found])
         if found:
@@ -169,13 +170,25 @@ def groups(
             "WHERE id = ?",
             (issue,),
         ).fetchone()
-        seen = connection.execute(
-            f"SELECT min(time), max(time) FROM error WHERE issue_id = ? AND {where.sql}",
-            (issue, *where.parameters),
-        ).fetchone()
+        oldest, newest = (
+            connection.execute(
+                f"SELECT time FROM error WHERE issue_id = ? AND {where.sql} "
+                f"ORDER BY time {order} LIMIT 1",
+                (issue, *where.parameters),
+            ).fetchone()
+            for order in ("ASC", "DESC")
+        )
         # Where the rows are gone (pruned), the issue's own times are the best there is.
         found.append(
-            Group(fingerprint, title, kind, severity, n, seen[0] or first, seen[1] or last)
+            Group(
+                fingerprint,
+                title,
+                kind,
+                severity,
+                n,
+                oldest[0] if oldest else first,
+                newest[0] if newest else last,
+            )
         )
     found.sort(key=lambda group: group.last_seen if by == "last" else group.n, reverse=True)
     return found[:limit]

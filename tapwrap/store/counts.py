@@ -96,7 +96,7 @@ def rates(connection: sqlite3.Connection, bucket: int, filters: Filters) -> list
     first = min(counted) if filters.since is None else filters.since // bucket
     last = max(counted) if filters.until is None else (filters.until - 1) // bucket
     if counted:
-        last = max(last, max(counted))
+        last = max(last, *counted)
     return [Rate(number * bucket, counted.get(number, 0)) for number in range(first, last + 1)]
 
 

@@ -58,7 +58,7 @@ def enter(
     labels: dict[tuple[str, str, int, str, str], int] = {}
     stored = repeated = known = 0
     for record in records:
-        if _is_known(connection, record.id):
+        if _is_known(connection, clean(record.id)):
             known += 1
             continue
         n = max(repeats.get(record.id, 1), 1)
@@ -69,7 +69,7 @@ def enter(
             _store(connection, record, label, issue, n)
             stored += 1
         else:
-            _count(connection, record.id, last, n)
+            _count(connection, clean(record.id), last, n)
             repeated += 1
         cell = (issue, label, record.time // HOUR)
         counts[cell] = counts.get(cell, 0) + n
@@ -164,7 +164,7 @@ def _store(
         "monotonic, run_id, exit_code, signal, request_id, trace_id, span_id, stack_hash, "
         "attributes, stderr_tail) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (
-            record.id,
+            clean(record.id),
             record.time,
             label,
             issue,
@@ -173,7 +173,7 @@ def _store(
             clean(record.message),
             int(record.handled),
             record.monotonic,
-            record.run_id,
+            _clean(record.run_id),
             record.exit_code,
             record.signal,
             _clean(record.request_id),

@@ -13,15 +13,16 @@ import time
 
 from tapwrap.core.value import value
 from tapwrap.store import opening, room
-from tapwrap.store.entry import RUN_COLUMNS, RunNote, enter, note_loss, note_run, run_from
+from tapwrap.store.entry import RUN_COLUMNS, RunNote, enter, note_run, run_from
 from tapwrap.store.trouble import CannotStore, cannot, explain
 from tapwrap.store.turn import Turn
+from tapwrap.store.validity import wrong_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
-    from typing import TypeVar
+    from typing import Self, TypeVar
 
     from tapwrap.core.record import ErrorRecord
 
@@ -74,10 +75,11 @@ class Journal:
         self._connection: sqlite3.Connection | None = None
         self._owner = 0
         self._file = (0, 0)
+        self._log_size = opening.LOG_SIZE
         self._dropped = 0
         self._set_aside: str | None = None
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -97,17 +99,19 @@ class Journal:
         """Store records and runs in one transaction, on the disk when this returns.
 
         A record whose id is known changes nothing. `repeats` says by id for how many
-        occurrences a record stands. Raises CannotStore within about `patience` seconds;
-        then nothing of the batch is stored.
+        occurrences a record stands. Raises CannotStore within about `patience` seconds, and
+        ValueError for a record that is none; then nothing of the batch is stored.
         """
+        items: list[ErrorRecord | RunNote] = [*records, *runs]
+        for item in items:
+            if wrong := wrong_with(item):
+                raise ValueError(f"cannot store {item.id!r}: {wrong}")
         self._dropped, self._set_aside = 0, None
 
         def write(connection: sqlite3.Connection) -> tuple[int, int, int]:
             counted = enter(connection, records, repeats or {}, self._per_minute)
             for run in runs:
                 note_run(connection, run)
-            if self._dropped:
-                note_loss(connection, "full", time.time_ns() // 1000, self._dropped)
             return counted
 
         stored, repeated, known = self.change(write)
@@ -134,9 +138,9 @@ class Journal:
                 except sqlite3.Error as error:
                     self._remedy(error, turn)
                     result = self._transaction(work, turn)
-                self._shorten_log()
             except sqlite3.Error as error:
                 raise explain(error, "write to", self.path) from error
+            self._shorten_log(turn)
             return result
 
     def shrink(self, pages: int) -> int:
@@ -222,7 +226,7 @@ class Journal:
     def _connect(self, turn: Turn) -> None:
         opening.make_room_for_file(self.path)
         try:
-            self._connection = opening.connect(self.path, max_bytes=self._max_bytes)
+            self._connection = opening.connect(self.path)
         except CannotStore as refusal:
             if refusal.reason == "not_a_store" and turn.first:
                 turn.forget()
@@ -230,8 +234,9 @@ class Journal:
         self._owner = os.getpid()
         self._file = self._named() or (0, 0)
         if self._check and opening.damaged(self._connection, self.path):
-            raise sqlite3.DatabaseError("quick_check found damage")
+            raise opening.Damaged("quick_check found damage")
         room.keep_ballast(self.path)
+        self._log_size = room.limits(self._connection, self.path, self._max_bytes)
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -240,13 +245,10 @@ class Journal:
 
     def _remedy(self, error: sqlite3.Error, turn: Turn) -> None:
         """Put right what can be put right, or raise the refusal that the error amounts to."""
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-        moved = code == sqlite3.SQLITE_READONLY_DBMOVED
-        reason = "corrupt" if not hasattr(error, "sqlite_errorcode") else None
         trouble = explain(error, "write to", self.path)
-        if moved:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_DBMOVED:
             self._disconnect()
-        elif "corrupt" in (reason, trouble.reason):
+        elif trouble.reason == "corrupt":
             self._start_anew(turn)
         elif trouble.reason == "full" and self._connection is not None:
             self._make_room(self._connection, turn)
@@ -269,14 +271,24 @@ class Journal:
             return self._transaction(lambda _: work(), turn)
 
         self._dropped += room.make(connection, self.path, transaction)
+        self._log_size = room.limits(connection, self.path, self._max_bytes)
 
-    def _shorten_log(self) -> None:
+    def _shorten_log(self, turn: Turn) -> None:
         """Write a long log back into the file, in our turn: nobody else commits meanwhile."""
         assert self._connection is not None
         try:
-            size = os.stat(self.path + "-wal").st_size
+            if os.stat(self.path + "-wal").st_size > self._log_size:
+                # A reader may keep part of it in use; the next writer tries again.
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except FileNotFoundError:
-            return
-        if size > opening.LOG_SIZE:
-            # A reader may keep part of it in use; the next writer tries again.
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return  # A rollback journal leaves nothing behind.
+        except sqlite3.Error as error:
+            self._make_room_for_log(error, turn)
+
+    def _make_room_for_log(self, error: sqlite3.Error, turn: Turn) -> None:
+        if explain(error, "write to", self.path).reason != "full" or self._connection is None:
+            return  # What was to be stored is; the next write meets this trouble and says so.
+        try:
+            self._make_room(self._connection, turn)
+        except sqlite3.Error:
+            return  # Likewise.

@@ -6,12 +6,11 @@ version before still finds everything it asks for. sqlite-utils remembers which 
 
 from __future__ import annotations
 
-import sqlite3
-
 from tapwrap.store import schema
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Mapping
 
     from sqlite_utils import Database

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Checking more than this would take longer than anybody waits at a start, bytes.
 CHECKED_SIZE = 256 * 1024 * 1024
 
-#: A log larger than this is written back and shortened after a commit, bytes.
+#: A log is no longer than this after it was written back, bytes.
 LOG_SIZE = 4 * 1024 * 1024
 
 
@@ -32,7 +32,7 @@ def make_room_for_file(path: str) -> None:
         raise explain(error, "open", path) from error
 
 
-def connect(path: str, *, max_bytes: int | None = None) -> sqlite3.Connection:
+def connect(path: str) -> sqlite3.Connection:
     """A connection to a store of our version, made now if there is none. Needs a turn.
 
     Raises CannotStore, or sqlite3.DatabaseError when the file is damaged.
@@ -45,7 +45,7 @@ def connect(path: str, *, max_bytes: int | None = None) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise explain(error, "open", path) from error
     try:
-        _set_up(connection, path, max_bytes)
+        _set_up(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -72,7 +72,7 @@ def _make_file(path: str) -> None:
     os.close(descriptor)
 
 
-def _set_up(connection: sqlite3.Connection, path: str, max_bytes: int | None) -> None:
+def _set_up(connection: sqlite3.Connection, path: str) -> None:
     way = journaling(path)
     if way.mode != "wal":
         # A log left by another machine must be read without shared memory.
@@ -97,9 +97,6 @@ def _set_up(connection: sqlite3.Connection, path: str, max_bytes: int | None) ->
     connection.execute(f"PRAGMA journal_size_limit={LOG_SIZE}")
     # A sort must not need disk space when there is none.
     connection.execute("PRAGMA temp_store=MEMORY")
-    if max_bytes is not None:
-        page = connection.execute("PRAGMA page_size").fetchone()[0]
-        connection.execute(f"PRAGMA max_page_count={max(max_bytes // page, 64)}")
 
 
 def written_by(connection: sqlite3.Connection, path: str) -> int:
@@ -127,6 +124,12 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={schema.VERSION}")
     connection.execute("COMMIT")
+
+
+class Damaged(sqlite3.DatabaseError):
+    """What SQLite would have said, had it looked at the pages that are damaged."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
 def damaged(connection: sqlite3.Connection, path: str) -> bool:

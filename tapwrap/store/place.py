@@ -16,7 +16,7 @@ DEFAULT = "/var/lib/tapwrap/errors.db"
 #: safe there. On all others it has destroyed databases (virtiofs within a minute).
 LOCAL = frozenset(
     {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "jfs"}
-    | {"overlay", "overlayfs", "aufs", "tmpfs", "ramfs"}
+    | {"overlay", "overlayfs", "aufs", "tmpfs"}
 )
 
 
@@ -97,7 +97,7 @@ def filesystem(path: str, mountinfo: str) -> str:
         if len(words) < 5 or not rest:
             continue
         point = unescape(words[4])
-        inside = point == "/" or path == point or path.startswith(point + "/")
+        inside = point in {"/", path} or path.startswith(point + "/")
         if inside and len(point) >= len(best):
             best, kind = point, rest.split(" ")[0]
     return kind

@@ -15,6 +15,7 @@ from tapwrap.store.trouble import CannotStore, cannot, explain
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Self
 
 #: Larger stores on a read-only volume are read where they are instead of copied, bytes.
 COPIED_SIZE = 256 * 1024 * 1024
@@ -40,16 +41,18 @@ class Reader:
         self._copied_state: list[tuple[int, int] | None] | None = None
         self.connection = self._open()
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self,
         _kind: type[BaseException] | None,
-        _error: BaseException | None,
+        error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
         self.close()
+        if isinstance(error, sqlite3.Error):
+            raise explain(error, "read", self.path) from error
 
     def close(self) -> None:
         """Close it, and remove the copy if one was read."""

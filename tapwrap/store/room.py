@@ -7,13 +7,15 @@ first, and the oldest and least severe records after it, a few at a time.
 from __future__ import annotations
 
 import os
-import sqlite3
+import time
 
-from tapwrap.core.retention import ballast_size
+from tapwrap.core.retention import ballast_size, growth, log_size
+from tapwrap.store.entry import note_loss
 from tapwrap.store.tally import BATCH, forget
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
 
 #: Pages to free at least before trying again: one record with its indexes needs about ten.
@@ -55,15 +57,34 @@ def release_ballast(path: str) -> bool:
     return True
 
 
+def limits(connection: sqlite3.Connection, path: str, max_bytes: int | None) -> int:
+    """Limit how far the file may grow. Returns how long its log may be, bytes."""
+    pages, page = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
+    )
+    most = [] if max_bytes is None else [max(max_bytes // page, 64)]
+    try:
+        ballast = os.stat(path + ".ballast").st_size
+    except OSError:
+        ballast = 0
+        volume = os.statvfs(os.path.dirname(path))
+        # A volume that does not say how large it is (ramfs) has no limit to keep away from.
+        if volume.f_blocks:
+            most.append(pages + growth(volume.f_bavail * volume.f_frsize) // page)
+    if most:
+        connection.execute(f"PRAGMA max_page_count={min(most)}")
+    return log_size(ballast)
+
+
 def make(connection: sqlite3.Connection, path: str, transaction: Callable[..., int]) -> int:
     """Free space for a write that found none. Returns how many records had to go."""
-    released = release_ballast(path)
-    if released:
-        # The log holds what the file holds once more; written back, its space is free too.
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    release_ballast(path)
+    # The log holds what the file holds once more; written back, its space is free too.
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    enough = min(ENOUGH, connection.execute("PRAGMA page_count").fetchone()[0] // 8)
     gone = 0
     for _ in range(STEPS):
-        if connection.execute("PRAGMA freelist_count").fetchone()[0] >= ENOUGH:
+        if connection.execute("PRAGMA freelist_count").fetchone()[0] >= enough:
             break
         deleted = transaction(lambda: _drop_oldest(connection))
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -88,4 +109,5 @@ def _drop_oldest(connection: sqlite3.Connection) -> int:
     oldest.sort()
     chosen = [seq for _, seq in oldest[:BATCH]]
     forget(connection, chosen)
+    note_loss(connection, "full", time.time_ns() // 1000, len(chosen))
     return len(chosen)

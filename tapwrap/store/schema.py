@@ -16,6 +16,9 @@ APPLICATION_ID = 0x54505752
 #: `PRAGMA user_version`. A higher one was written by a newer tapwrap.
 VERSION = 1
 
+#: How many characters of the end of an id are shown for the whole.
+SHORT = 8
+
 HOUR = 3_600_000_000
 MINUTE = 60_000_000
 
@@ -89,6 +92,8 @@ TABLES = (
         attributes TEXT CHECK(attributes IS NULL OR json_valid(attributes)),
         stderr_tail TEXT
     ) STRICT""",
+    # Lists show the ends of ids (those made together begin alike), and people type them back.
+    f"CREATE INDEX error_end ON error(substr(id, -{SHORT}))",
     "CREATE INDEX error_time ON error(time)",
     "CREATE INDEX error_label ON error(label_id, time)",
     "CREATE INDEX error_issue ON error(issue_id, time, label_id)",

@@ -15,6 +15,7 @@ from tapwrap.core.record import ErrorRecord, as_dict
 from tapwrap.core.value import value
 from tapwrap.store.entry import RUN_COLUMNS, RunNote, note_loss
 from tapwrap.store.trouble import CannotStore, explain
+from tapwrap.store.validity import wrong_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,10 +96,7 @@ def line(kind: str, fields: dict[str, object]) -> str:
 
 def _open(where: str, name: str) -> int:
     """The writer's file, locked, and not one that is being drained."""
-    try:
-        os.mkdir(where, 0o700)
-    except FileExistsError:
-        pass  # The usual case: something else waits there already.
+    os.makedirs(where, 0o700, exist_ok=True)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     number = 0
     while True:
@@ -226,15 +224,17 @@ def _read(data: bytes) -> ErrorRecord | RunNote | tuple[str, int]:
         fields = loads(data)
         kind = fields.pop("kind")
         if kind == "record":
-            return from_dict(fields)
+            record = from_dict(fields)
+            return ("torn", 1) if wrong_with(record) else record
         if kind == "run":
             known = {key: fields[key] for key in RUN_COLUMNS if key in fields}
             if isinstance(known.get("argv"), list):
                 known["argv"] = tuple(known["argv"])
-            return RunNote(**known)
+            run = RunNote(**known)
+            return ("torn", 1) if wrong_with(run) else run
         if kind == "loss":
             return str(fields["reason"]), int(fields["n"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # The writer died in the middle of this line, or the disk filled up there.
         return "torn", 1
     return "torn", 1

@@ -13,6 +13,7 @@ from tapwrap.store import archive, schema
 from tapwrap.store.filters import Condition
 from tapwrap.store.opening import address
 from tapwrap.store.trouble import explain
+from tapwrap.store.validity import wrong_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ def _json_lines(path: str) -> Iterator[tuple[ErrorRecord, int]]:
                 continue
             try:
                 fields = json.loads(line)
-                yield from_dict(fields), int(fields.get("repeat", 1))
-            except (ValueError, TypeError, AttributeError) as error:
+                yield _valid(fields), int(fields.get("repeat", 1))
+            except (ValueError, TypeError, AttributeError, RecursionError) as error:
                 raise NotReadable(f"cannot import {path}: line {number}: {error}") from error
 
 
@@ -117,10 +118,13 @@ def _rows(path: str) -> Iterator[tuple[ErrorRecord, int]]:
     # A stack or a last line is longer than the csv module's default allows.
     csv.field_size_limit(64 * 1024 * 1024)
     with open(path, encoding="utf-8-sig", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), 1):
+        sheet = csv.DictReader(file)
+        if not {"id", "time", "message"} <= set(sheet.fieldnames or ()):
+            raise NotReadable(f"cannot import {path}: it is neither JSON lines nor CSV with names")
+        for number, row in enumerate(sheet, 1):
             try:
                 yield _from_row(row)
-            except (ValueError, TypeError, AttributeError) as error:
+            except (ValueError, TypeError, AttributeError, RecursionError) as error:
                 raise NotReadable(f"cannot import {path}: record {number}: {error}") from error
 
 
@@ -139,7 +143,14 @@ def _from_row(row: dict[str, str]) -> tuple[ErrorRecord, int]:
             fields[name] = text
     repeat = fields.get("repeat", 1)
     assert isinstance(repeat, int)
-    return from_dict(fields), repeat
+    return _valid(fields), repeat
+
+
+def _valid(fields: dict[str, object]) -> ErrorRecord:
+    record = from_dict(fields)
+    if wrong := wrong_with(record):
+        raise ValueError(wrong)
+    return record
 
 
 def _salvaged(path: str) -> Iterator[tuple[ErrorRecord, int] | None]:
@@ -161,7 +172,7 @@ def _salvaged(path: str) -> Iterator[tuple[ErrorRecord, int] | None]:
                 for found in archive.load(
                     connection, Condition("error.seq = ?", (seq,)), "LIMIT ?", 1
                 ):
-                    yield found.record, found.repeat
+                    yield None if wrong_with(found.record) else (found.record, found.repeat)
             except (sqlite3.DatabaseError, ValueError, TypeError):
                 yield None
     finally:

@@ -16,7 +16,7 @@ ADVICE = {
     "permission": ("permission is denied", "check the owner of the volume or choose another --db"),
     "newer_schema": ("a newer tapwrap wrote it", "use that version or choose another --db"),
     "not_a_store": ("it is not a tapwrap store", "choose another --db"),
-    "io": ("the volume does not work", "check the volume"),
+    "io": ("it cannot be used", "check the volume and the file"),
 }
 
 _BY_ERRNO = {

@@ -17,6 +17,7 @@ from tapwrap.store.trouble import cannot, explain
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Self
 
 SHORTEST_NAP = 0.0003
 LONGEST_NAP = 0.004
@@ -36,7 +37,7 @@ class Turn:
         self.first = False
         self._descriptor = -1
 
-    def __enter__(self) -> Turn:
+    def __enter__(self) -> Self:
         nap = SHORTEST_NAP
         while True:
             self._open()

@@ -11,20 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from support.stores import Agree, Make, Start, heard, ids
 from tapwrap.store import schema
-from tapwrap.store.journal import Journal, Kept, RunNote
+from tapwrap.store.entry import RunNote
+from tapwrap.store.journal import Journal, Kept
 from tapwrap.store.trouble import CannotStore
 
 
-def ids(path: str) -> list[str]:
-    connection = sqlite3.connect(path)
-    try:
-        return [each for (each,) in connection.execute("SELECT id FROM error ORDER BY seq")]
-    finally:
-        connection.close()
-
-
-def test_a_new_store_is_ours_private_and_can_shrink(db, make):
+def test_a_new_store_is_ours_private_and_can_shrink(db: str, make: Make) -> None:
     before = os.umask(0)
     try:
         with Journal(db) as journal:
@@ -52,7 +46,7 @@ def test_a_new_store_is_ours_private_and_can_shrink(db, make):
     assert stat.S_IMODE(Path(db).parent.stat().st_mode) == 0o700
 
 
-def test_a_umask_that_forbids_everything_does_not_lock_us_out(db, make):
+def test_a_umask_that_forbids_everything_does_not_lock_us_out(db: str, make: Make) -> None:
     before = os.umask(0o777)
     try:
         with Journal(db) as journal:
@@ -63,8 +57,9 @@ def test_a_umask_that_forbids_everything_does_not_lock_us_out(db, make):
     assert stat.S_IMODE(Path(db).stat().st_mode) == 0o600
 
 
-def test_everything_of_a_record_comes_back(db, make):
+def test_everything_of_a_record_comes_back(db: str, make: Make) -> None:
     from tapwrap.store import archive
+    from tapwrap.store.filters import Filters
     from tapwrap.store.reading import Reader
 
     record = make(
@@ -84,11 +79,13 @@ def test_everything_of_a_record_comes_back(db, make):
         journal.append([record])
 
     with Reader(db) as reader:
-        (found,) = archive.every(reader.connection, archive.Filters())
+        (found,) = archive.every(reader.connection, Filters())
     assert found.record == record
 
 
-def test_bytes_that_are_not_utf8_and_values_that_are_not_json_do_not_cost_a_record(db, make, agree):
+def test_bytes_that_are_not_utf8_and_values_that_are_not_json_do_not_cost_a_record(
+    db: str, make: Make, agree: Agree
+) -> None:
     odd = b"caf\xe9".decode("utf-8", "surrogateescape")
     with Journal(db) as journal:
         kept = journal.append([make(message=odd, stack=odd, attributes={odd: odd, "o": object})])
@@ -97,7 +94,7 @@ def test_bytes_that_are_not_utf8_and_values_that_are_not_json_do_not_cost_a_reco
     assert agree(db) == 1
 
 
-def test_a_record_handed_in_twice_is_kept_once(db, make, agree):
+def test_a_record_handed_in_twice_is_kept_once(db: str, make: Make, agree: Agree) -> None:
     record = make()
     with Journal(db) as journal:
         first = journal.append([record, record])
@@ -107,7 +104,9 @@ def test_a_record_handed_in_twice_is_kept_once(db, make, agree):
     assert agree(db) == 1
 
 
-def test_repeats_beyond_the_limit_are_counted_and_not_stored(db, make, agree):
+def test_repeats_beyond_the_limit_are_counted_and_not_stored(
+    db: str, make: Make, agree: Agree
+) -> None:
     records = [make() for _ in range(1000)]
     with Journal(db, per_minute=60) as journal:
         kept = journal.append(records)
@@ -119,7 +118,9 @@ def test_repeats_beyond_the_limit_are_counted_and_not_stored(db, make, agree):
     assert agree(db) == 1000
 
 
-def test_the_next_minute_and_another_error_have_room_of_their_own(db, make, agree):
+def test_the_next_minute_and_another_error_have_room_of_their_own(
+    db: str, make: Make, agree: Agree
+) -> None:
     with Journal(db, per_minute=2) as journal:
         for shift in (0, 0, 0, 61_000_000):
             journal.append([make(time=make().time + shift)])
@@ -129,7 +130,7 @@ def test_the_next_minute_and_another_error_have_room_of_their_own(db, make, agre
     assert agree(db) == 5
 
 
-def test_a_clock_that_jumps_back_loses_nothing(db, make, agree):
+def test_a_clock_that_jumps_back_loses_nothing(db: str, make: Make, agree: Agree) -> None:
     hour = 3_600_000_000
     with Journal(db) as journal:
         journal.append([make(time=make().time - shift) for shift in (0, hour, 2 * hour, 0)])
@@ -137,7 +138,9 @@ def test_a_clock_that_jumps_back_loses_nothing(db, make, agree):
     assert agree(db) == 4
 
 
-def test_four_writers_lose_nothing_and_all_counters_agree(db, start, writer, agree):
+def test_four_writers_lose_nothing_and_all_counters_agree(
+    db: str, start: Start, writer: str, agree: Agree
+) -> None:
     writers = [start(writer, db, "2500", "1", f"w{n}") for n in range(4)]
     said = [process.communicate(timeout=300) for process in writers]
 
@@ -148,9 +151,11 @@ def test_four_writers_lose_nothing_and_all_counters_agree(db, start, writer, agr
     assert agree(db) == 10_000
 
 
-def test_a_writer_killed_at_any_moment_has_stored_what_it_acknowledged(db, start, writer, agree):
+def test_a_writer_killed_at_any_moment_has_stored_what_it_acknowledged(
+    db: str, start: Start, writer: str, agree: Agree
+) -> None:
     process = start(writer, db, "100000", "1", "w")
-    acknowledged = [process.stdout.readline().strip() for _ in range(200)][1:]
+    acknowledged = [heard(process) for _ in range(200)][1:]
     process.kill()
     acknowledged += [line for line in process.communicate()[0].split() if len(line) == 36]
 
@@ -161,12 +166,14 @@ def test_a_writer_killed_at_any_moment_has_stored_what_it_acknowledged(db, start
     assert agree(db) == len(stored)
 
 
-def test_a_copy_taken_at_any_moment_holds_what_was_acknowledged(db, start, writer, agree, tmp_path):
+def test_a_copy_taken_at_any_moment_holds_what_was_acknowledged(
+    db: str, start: Start, writer: str, agree: Agree, tmp_path: Path
+) -> None:
     process = start(writer, db, "100000", "3", "w")
     acknowledged: list[str] = []
-    process.stdout.readline()
+    heard(process)
     for number in range(25):
-        acknowledged += [process.stdout.readline().strip() for _ in range(60)]
+        acknowledged += [heard(process) for _ in range(60)]
         # Stopped in the middle of whatever it does, and the disk as it is right then.
         os.kill(process.pid, signal.SIGSTOP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED)
@@ -181,7 +188,7 @@ def test_a_copy_taken_at_any_moment_holds_what_was_acknowledged(db, start, write
         assert agree(str(copy / "errors.db")) == len(stored)
 
 
-def test_a_lock_that_others_hold_is_waited_for_only_so_long(db, make):
+def test_a_lock_that_others_hold_is_waited_for_only_so_long(db: str, make: Make) -> None:
     with Journal(db, patience=0.1) as journal:
         journal.append([make()])
         with open(db + ".lock") as other:
@@ -192,7 +199,9 @@ def test_a_lock_that_others_hold_is_waited_for_only_so_long(db, make):
         assert journal.append([make()]).stored == 1
 
 
-def test_a_stranger_who_locks_the_database_itself_is_waited_for_only_so_long(db, make):
+def test_a_stranger_who_locks_the_database_itself_is_waited_for_only_so_long(
+    db: str, make: Make
+) -> None:
     with Journal(db, patience=0.1) as journal:
         journal.append([make()])
         stranger = sqlite3.connect(db, isolation_level=None)
@@ -206,7 +215,9 @@ def test_a_stranger_who_locks_the_database_itself_is_waited_for_only_so_long(db,
     assert len(ids(db)) == 2
 
 
-def test_a_deleted_store_is_made_anew_and_gets_the_next_record(db, make, agree):
+def test_a_deleted_store_is_made_anew_and_gets_the_next_record(
+    db: str, make: Make, agree: Agree
+) -> None:
     second = make()
     with Journal(db) as journal:
         journal.append([make()])
@@ -218,7 +229,7 @@ def test_a_deleted_store_is_made_anew_and_gets_the_next_record(db, make, agree):
     assert agree(db) == 1
 
 
-def test_a_replaced_store_gets_the_next_record(db, make, tmp_path):
+def test_a_replaced_store_gets_the_next_record(db: str, make: Make, tmp_path: Path) -> None:
     second = make()
     other = str(tmp_path / "other.db")
     with Journal(other) as journal:
@@ -232,7 +243,9 @@ def test_a_replaced_store_gets_the_next_record(db, make, tmp_path):
     assert len(ids(db)) == 2
 
 
-def test_a_damaged_store_is_set_aside_and_recording_goes_on(db, make, agree):
+def test_a_damaged_store_is_set_aside_and_recording_goes_on(
+    db: str, make: Make, agree: Agree
+) -> None:
     with Journal(db) as journal:
         journal.append([make(stack=f"{n}" * 900, fingerprint=f"1:{n}") for n in range(300)])
     size = os.path.getsize(db)
@@ -252,7 +265,7 @@ def test_a_damaged_store_is_set_aside_and_recording_goes_on(db, make, agree):
     assert agree(db) == 1
 
 
-def test_two_damaged_stores_are_both_kept(db, make):
+def test_two_damaged_stores_are_both_kept(db: str, make: Make) -> None:
     aside = set()
     for _ in range(2):
         with Journal(db) as journal:
@@ -267,7 +280,7 @@ def test_two_damaged_stores_are_both_kept(db, make):
 
 
 @pytest.mark.parametrize("content", [b"my diary, which is not yours\n" * 50, None])
-def test_what_belongs_to_others_is_not_touched(db, make, content):
+def test_what_belongs_to_others_is_not_touched(db: str, make: Make, content: bytes | None) -> None:
     Path(db).parent.mkdir()
     if content is None:
         connection = sqlite3.connect(db)
@@ -286,7 +299,7 @@ def test_what_belongs_to_others_is_not_touched(db, make, content):
     assert [each.name for each in Path(db).parent.iterdir()] == ["errors.db"]
 
 
-def test_a_directory_in_the_way_is_not_a_store(db, make):
+def test_a_directory_in_the_way_is_not_a_store(db: str, make: Make) -> None:
     Path(db).mkdir(parents=True)
 
     with pytest.raises(CannotStore) as caught, Journal(db) as journal:
@@ -295,7 +308,7 @@ def test_a_directory_in_the_way_is_not_a_store(db, make):
     assert caught.value.reason == "not_a_store"
 
 
-def test_a_newer_schema_is_not_written_to(db, make):
+def test_a_newer_schema_is_not_written_to(db: str, make: Make) -> None:
     with Journal(db) as journal:
         journal.append([make()])
     connection = sqlite3.connect(db)
@@ -311,7 +324,7 @@ def test_a_newer_schema_is_not_written_to(db, make):
     assert Path(db).read_bytes() == before
 
 
-def test_a_file_where_the_directory_should_be_is_missing(tmp_path, make):
+def test_a_file_where_the_directory_should_be_is_missing(tmp_path: Path, make: Make) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(CannotStore) as caught, Journal(str(tmp_path / "file" / "e.db")) as journal:
@@ -320,7 +333,7 @@ def test_a_file_where_the_directory_should_be_is_missing(tmp_path, make):
     assert caught.value.reason == "missing"
 
 
-def test_parent_and_child_of_a_fork_both_store(db, make, agree):
+def test_parent_and_child_of_a_fork_both_store(db: str, make: Make, agree: Agree) -> None:
     with Journal(db, patience=10, per_minute=None) as journal:
         journal.append([make()])
         for _ in range(20):
@@ -339,7 +352,7 @@ def test_parent_and_child_of_a_fork_both_store(db, make, agree):
     assert agree(db) == 41
 
 
-def test_a_run_is_unfinished_until_its_end_is_noted(db):
+def test_a_run_is_unfinished_until_its_end_is_noted(db: str) -> None:
     with Journal(db) as journal:
         journal.append([], [RunNote("r1", 5, argv=("sh", "-c", ""), pid=7, service="api")])
         journal.append([], [RunNote("r2", 6)])
@@ -350,14 +363,14 @@ def test_a_run_is_unfinished_until_its_end_is_noted(db):
         ]
 
 
-def test_a_long_log_is_written_back_by_the_writer(db, make):
+def test_a_long_log_is_written_back_by_the_writer(db: str, make: Make) -> None:
     with Journal(db, per_minute=None) as journal:
         for _ in range(60):
             journal.append([make(stderr_tail="x" * 100_000) for _ in range(4)])
             assert os.path.getsize(db + "-wal") < 12 * 1024 * 1024
 
 
-def test_a_reader_who_stays_does_not_stop_writers(db, make):
+def test_a_reader_who_stays_does_not_stop_writers(db: str, make: Make) -> None:
     with Journal(db, per_minute=None) as journal:
         journal.append([make()])
         reader = sqlite3.connect(db, isolation_level=None)
@@ -368,9 +381,12 @@ def test_a_reader_who_stays_does_not_stop_writers(db, make):
         reader.close()
 
 
-def test_a_store_with_a_size_limit_stays_below_it_and_keeps_the_severe(db, make, agree):
+def test_a_store_with_a_size_limit_stays_below_it_and_keeps_the_severe(
+    db: str, make: Make, agree: Agree
+) -> None:
     limit = 3 * 1024 * 1024
     severe = make(severity=21)
+    newest = severe
     with Journal(db, per_minute=None, max_bytes=limit) as journal:
         journal.append([severe])
         for start in range(60):
@@ -382,3 +398,28 @@ def test_a_store_with_a_size_limit_stays_below_it_and_keeps_the_severe(db, make,
 
     assert {severe.id, newest.id} <= set(ids(db))
     assert agree(db) == 1 + 60 * 21
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"time": 1.5},
+        {"exit_code": 2**70},
+        {"severity": True},
+        {"message": None},
+        {"service": 7},
+        {"handled": 1},
+        {"monotonic": "soon"},
+        {"attributes": ["a"]},
+    ],
+)
+def test_what_is_no_record_is_refused_and_the_store_is_left_as_it_was(
+    db: str, make: Make, agree: Agree, changes: dict[str, object]
+) -> None:
+    with Journal(db) as journal:
+        journal.append([make()])
+        with pytest.raises(ValueError, match="cannot store "):
+            journal.append([make(), make(**changes)])
+
+    assert agree(db) == 1
+    assert len(list(Path(db).parent.glob("*.corrupt*"))) == 0
