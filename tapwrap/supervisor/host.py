@@ -6,7 +6,7 @@ import os
 import time
 
 from tapwrap.core import durations, exits, signals
-from tapwrap.core.ending import Ending, message
+from tapwrap.core.ending import Ending, sentence
 from tapwrap.core.exits import Exit, NotStarted
 from tapwrap.core.record import uuid7
 from tapwrap.core.supervision import (
@@ -304,7 +304,7 @@ class Host:
         level = "info"
         if ending.cause is not None:
             level, fields["error_id"] = "error", ending.id
-        self._say(level, "exited", _with_time(message(ending), ending), **fields)
+        self._say(level, "exited", _with_time(ending), **fields)
         if ending.cause is not None:
             self._sink.keep(ending)
 
@@ -378,7 +378,7 @@ class Host:
             swept_total=0,
         )
         self._last = loop
-        self._say("error", "gave_up", message(loop), cause=loop.cause, error_id=loop.id)
+        self._say("error", "gave_up", sentence(loop), cause=loop.cause, error_id=loop.id)
         self._sink.keep(loop)
 
     def _suspend(self) -> None:
@@ -392,7 +392,9 @@ def new_id() -> str:
     return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 
 
-def _with_time(text: str, ending: Ending) -> str:
+def _with_time(ending: Ending) -> str:
+    """Without the program's own last line: it is on stderr already, and may hold secrets."""
+    text = sentence(ending)
     if ending.why is not None or ending.cause in ("timeout", "stop_timeout"):
         return text
     return f"{text} (after {durations.show(ending.uptime)})"
