@@ -15,8 +15,7 @@ from support.records import causes, only, records, said
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.environment import stand_in
-from support.namespaces import Namespaces
+    from support.namespaces import Namespaces
 
 EVERY_STATUS = """
 try() {

@@ -126,10 +126,12 @@ def test_a_command_that_ignores_the_stop_is_killed_after_its_grace(
 
 
 def test_a_second_request_to_stop_does_not_wait(namespace: Namespaces, store: Path) -> None:
-    wrapper = namespace.start("tapwrap", "run", "--stop-timeout", "1h", "--", *stand_in("deaf"))
+    options = ["--stop-timeout", "1h"]
+    wrapper = namespace.start("tapwrap", "run", *options, "--", *stand_in("signals"))
     wrapper.until(b"ready")
 
     wrapper.signal("TERM")
+    wrapper.until(b"signal 15")
     wrapper.signal("TERM")
 
     assert (wrapper.wait().status, causes(store)) == (137, [])
@@ -238,10 +240,11 @@ def test_a_container_is_stopped_by_its_orchestrator(container: Containers, volum
 
 def test_an_orchestrator_that_asks_twice_does_not_wait(container: Containers, volume: Path) -> None:
     options = ["--db", "/data/errors.db", "--stop-timeout", "1h"]
-    box = container.start("tapwrap", "run", *options, "--", *stand_in("deaf"), volume=volume)
+    box = container.start("tapwrap", "run", *options, "--", *stand_in("signals"), volume=volume)
     box.until(b"ready")
 
     podman("kill", "--signal", "TERM", box.name)
+    box.until(b"signal 15")
     podman("kill", "--signal", "TERM", box.name)
 
     assert box.wait().status == 137
