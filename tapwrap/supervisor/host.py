@@ -297,7 +297,8 @@ class Host:
             self._last_words[fd] = relay.tail.last()
         before, after = self._oom_before, self._group.oom_kills() if self._group else None
         kills = after - before if after is not None and before is not None else 0
-        self._events.append(Exited(exit, self.now(), _luck(), max(kills, 0)))
+        at_terminal = self._terminal.is_given_away
+        self._events.append(Exited(exit, self.now(), _luck(), max(kills, 0), at_terminal))
 
     def _send(self, signal: int) -> None:
         """To main, its group or its session, as the user chose."""
