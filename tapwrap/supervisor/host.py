@@ -433,6 +433,8 @@ class Host:
         loop = replace(
             self._last,
             id=new_id(),
+            time=time.time_ns() // 1000,
+            monotonic=round(self.now(), 6),
             cause="crash_loop",
             failures=failures,
             limit=self._job.crash_window,
