@@ -375,7 +375,7 @@ class Host:
         exit = report.ended.exit if report.ended is not None else exits.Exit(signal=exits.KILL)
         told = report.verdict.told
         sender = told.sender if told is not None else None
-        counters = self._group.counters() if self._group is not None else None
+        counters = (self._group or Group()).counters()
         limit = self._job.timeout if report.verdict.cause == "timeout" else self._job.stop_timeout
         leftovers = self._leftovers
         ending = Ending(
@@ -394,9 +394,9 @@ class Host:
             sender=(sender.pid, sender.uid, self._senders.get(sender.pid, "")) if sender else None,
             oom_kills=report.ended.oom_kills if report.ended else 0,
             memory_peak=self._peak,
-            memory_limit=counters.memory_limit if counters else None,
-            pids=counters.pids if counters else None,
-            pids_limit=counters.pids_limit if counters else None,
+            memory_limit=counters.memory_limit,
+            pids=counters.pids,
+            pids_limit=counters.pids_limit,
             limit=limit,
             swept=leftovers.swept,
             swept_total=leftovers.total,
