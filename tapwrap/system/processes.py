@@ -58,9 +58,11 @@ def descendants(root: int, spare: Collection[int] = ()) -> list[Process] | None:
     """All living processes below `root`, without those in `spare` and what is below them.
 
     Complete when `root` is PID 1 or a subreaper: then no chain of parents leads anywhere
-    else. None when /proc is not there to be read.
+    else. None when /proc is not there to be read, or counts processes in another namespace.
     """
     try:
+        if os.readlink("/proc/self") != str(os.getpid()):
+            return None
         names = os.listdir("/proc")
     except OSError:
         return None
