@@ -110,21 +110,22 @@ def judge(
     overdue: bool = False,
     told: tuple[Told, ...] = (),
     oom_kills: int = 0,
+    at_terminal: bool = False,
 ) -> Verdict:
     """Decide from evidence why a command ended.
 
     `asked`: someone asked us to stop. `timed_out`: our time limit ran out. `overdue`: it had
     to be killed when its grace was over. `told`: the signals it was sent through us, oldest
     first. `oom_kills`: how far the cgroup's own counter moved while it ran; 137 alone proves
-    nothing.
+    nothing. `at_terminal`: it could be interrupted by a key, of which we are not told.
     """
     if isinstance(exit, NotStarted):
         causes = {NOT_FOUND: "not_found", NOT_EXECUTABLE: "not_executable"}
         return Verdict(causes.get(exit.status, "spawn_failed"), exit.status, failed=True)
     status = 0 if successes.holds(exit) else exit.status
     sent = next((each for each in reversed(told) if _died_of(exit, each.signal)), None)
-    # INT that came through us is somebody's ^C, even if it does not start our own clock.
-    planned = asked or (sent is not None and sent.signal == INT)
+    # INT is somebody's ^C, even if it does not start our own clock.
+    interrupted = _died_of(exit, INT) and (at_terminal or sent is not None)
     if timed_out:
         return Verdict("timeout", TIMED_OUT, True, sent, asked)
     if oom_kills:
@@ -132,8 +133,8 @@ def judge(
     if overdue and exit.signal == KILL:
         asker = next((each for each in reversed(told) if each.sender), sent)
         return Verdict("stop_timeout", status, status != 0, asker, asked)
-    if status == 0 or (planned and sent) or (asked and exit.signal == KILL):
-        return Verdict(None, status, False, sent, planned)
+    if status == 0 or interrupted or (asked and (sent or exit.signal == KILL)):
+        return Verdict(None, status, False, sent, asked or interrupted)
     return Verdict("signal" if exit.signal else "exit", status, True, sent, asked)
 
 

@@ -156,12 +156,16 @@ class Started:
 
 @value
 class Exited:
-    """The command is gone. `oom_kills`: how far the cgroup's OOM counter moved meanwhile."""
+    """The command is gone. `oom_kills`: how far the cgroup's OOM counter moved meanwhile.
+
+    `at_terminal`: it was in the foreground of a terminal, whose keys are signals.
+    """
 
     exit: Exit | NotStarted
     at: float
     luck: float = 0.0
     oom_kills: int = 0
+    at_terminal: bool = False
 
 
 @value
@@ -385,6 +389,7 @@ def _finish(state: Sweeping | Killing, policy: Policy, luck: float) -> Step:
         overdue=stop.overdue or ended is None,
         told=state.told,
         oom_kills=0 if ended is None else ended.oom_kills,
+        at_terminal=ended is not None and ended.at_terminal,
     )
     report = Report(verdict, ended)
     status = verdict.status

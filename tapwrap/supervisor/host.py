@@ -242,7 +242,8 @@ class Host:
     def _exited(self, exit: Exit | NotStarted) -> None:
         before, after = self._attempt.oom_kills_before, self._group.oom_kills()
         kills = after - before if after is not None and before is not None else 0
-        self._events.append(Exited(exit, self.now(), _luck(), max(kills, 0)))
+        at_terminal = self._terminal.is_given_away
+        self._events.append(Exited(exit, self.now(), _luck(), max(kills, 0), at_terminal))
 
     def _send(self, signal: int) -> None:
         """To main, its group or its session, as the user chose."""
@@ -371,6 +372,8 @@ class Host:
         loop = replace(
             self._last,
             id=new_id(),
+            time=time.time_ns() // 1000,
+            monotonic=round(self.now(), 6),
             cause="crash_loop",
             failures=failures,
             limit=self._job.crash_window,

@@ -39,19 +39,28 @@ def reset_signals() -> None:
 def environment() -> dict[str, str]:
     """The environment as it was, without what Python added to it (PEP 538)."""
     environ = dict(os.environ)
-    if environ.get("LC_CTYPE") in COERCED and not _was_given("LC_CTYPE", environ):
+    if environ.get("LC_CTYPE") not in COERCED:
+        return environ
+    given = _given("LC_CTYPE", environ)
+    if given is None:
         del environ["LC_CTYPE"]
+    else:
+        environ["LC_CTYPE"] = given
     return environ
 
 
-def _was_given(name: str, environ: Mapping[str, str]) -> bool:
+def _given(name: str, environ: Mapping[str, str]) -> str | None:
+    """A variable as the kernel remembers it from our execution."""
     try:
         with open("/proc/self/environ", "rb") as file:
             given = file.read()
     except OSError:
         # Python only coerces where nothing else names a locale.
-        return "LANG" in environ or "LC_ALL" in environ
-    return any(each.startswith(name.encode() + b"=") for each in given.split(b"\0"))
+        return environ[name] if "LANG" in environ or "LC_ALL" in environ else None
+    for each in given.split(b"\0"):
+        if each.startswith(name.encode() + b"="):
+            return os.fsdecode(each[len(name) + 1 :])
+    return None
 
 
 def leave_folder() -> str:

@@ -29,6 +29,11 @@ class Terminal:
             except termios.error:
                 self._modes = None  # Hung up already.
 
+    @property
+    def is_given_away(self) -> bool:
+        """Whether the keys of the terminal are somebody else's and not ours to see."""
+        return self._given != self._ours and self._is_our_turn()
+
     def hand_over(self, group: int) -> None:
         """Make a process group the foreground one, but only when it is our turn to give away.
 

@@ -50,6 +50,16 @@ def test_what_never_started_says_why_by_its_status() -> None:
         assert (verdict.cause, verdict.status, verdict.failed) == (cause, status, True)
 
 
+@pytest.mark.parametrize("end", [Exit(signal=2), Exit(130)])
+def test_an_interruption_on_a_terminal_is_planned(end: Exit) -> None:
+    at_terminal = judge(end, successes=NONE, at_terminal=True)
+    elsewhere = judge(end, successes=NONE)
+
+    assert (at_terminal.cause, at_terminal.failed, at_terminal.planned) == (None, False, True)
+    assert (elsewhere.failed, elsewhere.planned) == (True, False)
+    assert at_terminal.status == elsewhere.status == 130
+
+
 def test_a_success_with_a_killed_helper_is_recorded_but_no_failure() -> None:
     verdict = judge(Exit(0), successes=NONE, oom_kills=1)
 

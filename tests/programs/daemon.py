@@ -2,7 +2,8 @@
 
     daemon.py [STATUS]    ends with STATUS and leaves the daemon; else waits for a signal
 
-The daemon says `daemon ready`, and `daemon said goodbye` when TERM has given it its time.
+The daemon says `daemon ready`, `daemon was told` when TERM comes, and `daemon said goodbye`
+when it had its time.
 """
 
 import os
@@ -12,6 +13,7 @@ import time
 
 
 def say_goodbye(_number: int, _frame: object) -> None:
+    os.write(1, b"daemon was told\n")
     time.sleep(0.2)
     os.write(1, b"daemon said goodbye\n")
     os._exit(0)

@@ -1,0 +1,42 @@
+"""What /proc says of a process, as this machine counts processes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def status(pid: int) -> dict[str, str]:
+    """The fields of /proc/PID/status; none once it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    fields = (line.partition(":") for line in text.splitlines())
+    return {name: value.strip() for name, _, value in fields}
+
+
+def name(pid: int) -> str:
+    return status(pid).get("Name", "")
+
+
+def state(pid: int) -> str:
+    """Its state as one letter: `S` sleeps, `T` was stopped, `t` is traced, `Z` waits for wait."""
+    return status(pid).get("State", "")[:1]
+
+
+def memory(pid: int) -> int:
+    """The memory it uses by itself, in bytes."""
+    return int(status(pid)["RssAnon"].split()[0]) * 1024
+
+
+def descriptors(pid: int) -> dict[int, str]:
+    """Its open descriptors, and where they lead."""
+    folder = f"/proc/{pid}/fd"
+    return {int(fd): os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)}
+
+
+def signals(mask: str | bytes) -> set[int]:
+    """The signals of a mask as /proc shows it."""
+    bits = int(mask, 16)
+    return {each for each in range(1, 65) if bits >> (each - 1) & 1}
