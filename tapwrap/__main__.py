@@ -13,27 +13,23 @@ MASK = frozenset(
 
 def main() -> int:
     """Run the command line; the status to exit with."""
+    import os
     import sys
 
     if sys.argv[1:2] == ["run"]:
         from tapwrap.cli import options
 
-        plain = options.read(sys.argv[2:], _environ())
+        plain = options.read(sys.argv[2:], os.environ)
         if plain is not None:
             from tapwrap.cli.run import supervise
 
-            return supervise(*plain, MASK)
+            # Everything is written; taking Python down tidily would only delay the exit.
+            os._exit(supervise(*plain, MASK))
     else:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, MASK)
     from tapwrap.cli import app
 
     return app.main(MASK)
-
-
-def _environ() -> "dict[str, str]":
-    import os
-
-    return dict(os.environ)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,7 @@ def attributes(
     known: dict[str, object] = {
         "host.name": host or None,
         "container.id": container_id(cgroup, mountinfo),
-        "container.name": environ.get("CONTAINER_NAME"),
-        "container.image.name": environ.get("CONTAINER_IMAGE"),
+        "container.image.name": environ.get("TAPWRAP_IMAGE"),
         "k8s.pod.name": environ.get("POD_NAME")
         or (host if "KUBERNETES_SERVICE_HOST" in environ else None),
         "k8s.namespace.name": environ.get("POD_NAMESPACE"),

@@ -250,8 +250,6 @@ class Report:
 
     verdict: Verdict
     ended: Exited | None
-    attempt: int
-    since: float
 
 
 @value
@@ -388,7 +386,7 @@ def _finish(state: Sweeping | Killing, policy: Policy, luck: float) -> Step:
         told=state.told,
         oom_kills=0 if ended is None else ended.oom_kills,
     )
-    report = Report(verdict, ended, state.history.attempt, state.since)
+    report = Report(verdict, ended)
     status = verdict.status
     wanted = policy.restart == "always" or (policy.restart == "on-failure" and verdict.failed)
     if ended is None or verdict.planned or not wanted or status in policy.never_retry:

@@ -217,12 +217,13 @@ class Keeper:
     def _write_log(self, lines: list[Line], path: str) -> None:
         from tapwrap.reporting import logfile
 
+        word, why = "stored", path
         try:
             logfile.write(path, self._place.log_size, lines)
         except OSError as error:
-            self._say("warning", "degraded", f"cannot write to {path}: {error.strerror}")
+            word, why = "lost", f"cannot write to {path}: {(error.strerror or '').lower()}"
         for line in lines:
-            self._tell(f"stored line-{line.time} {path}")
+            self._tell(f"{word} line-{line.time} {why}")
 
     def _say(self, level: str, event: str, text: str) -> None:
         self._tell(f"say {level} {event} {text}")

@@ -11,6 +11,7 @@ import os
 import time
 
 from tapwrap.core.ending import Ending
+from tapwrap.core.lines import Line
 from tapwrap.core.run import Run
 from tapwrap.core.value import replace, value
 
@@ -18,7 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tapwrap.core.lines import Line
     from tapwrap.system.waiting import Waiter
 
     Item = Ending | Run | Line
@@ -75,6 +75,7 @@ class Recorder:
         self._opened = False
         self._retries = 0
         self._spooled = False
+        self._log_failed = False
 
     @property
     def helpers(self) -> frozenset[int]:
@@ -221,6 +222,8 @@ class Recorder:
         known = [item for item in self._handed if _id(item) == subject]
         self._handed = [item for item in self._handed if _id(item) != subject]
         is_error = any(isinstance(item, Ending) for item in known)
+        if any(isinstance(item, Line) for item in known):
+            self._hear_of_log(word, why)
         if word == "stored" and is_error:
             self._retries = 0
             self._say("info", "stored", f"stored in {why}", error_id=subject)
@@ -230,6 +233,12 @@ class Recorder:
                 self._say("warning", "not_stored", why, error_id=subject)
         elif word == "lost" and is_error:
             self._say("error", "not_stored", why, error_id=subject)
+
+    def _hear_of_log(self, word: str, why: str) -> None:
+        """Say once that the log file cannot be written: saying it is a line for it, too."""
+        failed, self._log_failed = self._log_failed, word == "lost"
+        if self._log_failed and not failed:
+            self._say("warning", "degraded", why)
 
     def _settle(self) -> None:
         """After a recorder has ended: go on, try again later, or be done."""

@@ -6,8 +6,8 @@ import os
 import time
 
 from tapwrap.core import durations, exits, signals
-from tapwrap.core.ending import Ending, message
-from tapwrap.core.exits import NotStarted
+from tapwrap.core.ending import Ending, sentence
+from tapwrap.core.exits import Exit, NotStarted
 from tapwrap.core.record import uuid7
 from tapwrap.core.supervision import (
     AllGone,
@@ -28,17 +28,17 @@ from tapwrap.core.supervision import (
     TimerFired,
 )
 from tapwrap.core.value import replace, value
-from tapwrap.supervisor.leftovers import Leftovers
-from tapwrap.system import processes, spawning
-from tapwrap.system.cgroup import Group
-from tapwrap.system.relay import Relay
+from tapwrap.supervisor.attempt import Attempt
+from tapwrap.system import launching, processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Protocol
 
     from tapwrap.core.supervision import Action, Event
+    from tapwrap.system.cgroup import Group
+    from tapwrap.system.launching import Launch
     from tapwrap.system.outlet import Outlet
     from tapwrap.system.spawning import Surroundings
     from tapwrap.system.terminal import Terminal
@@ -92,31 +92,22 @@ class Host:
         surroundings: Surroundings,
         *,
         terminal: Terminal,
+        group: Group,
         waiter: Waiter,
-        outlets: dict[int, Outlet],
+        outlets: Mapping[int, Outlet],
         say: Callable[..., None],
         sink: Sink,
+        first: Launch,
     ) -> None:
-        """Nothing is started yet."""
-        self._job, self._surroundings = job, surroundings
-        self._terminal, self._waiter, self._outlets, self._say = terminal, waiter, outlets, say
-        self._sink = sink
-        self.on_first_start: Callable[[], None] | None = None
+        """`first` is the first attempt, which was launched before there was time for us."""
+        self._job, self._surroundings, self._terminal = job, surroundings, terminal
+        self._group, self._waiter, self._outlets = group, waiter, outlets
+        self._say, self._sink = say, sink
+        self._first: Launch | None = first
+        self._attempt = self._adopt(1, first)
         self._events: list[Event] = []
-        self._relays: dict[int, Relay] = {}
-        self._main: int | None = None
-        self._pid: int | None = None
         self._senders: dict[int, str] = {}
-        self._verdict = -1
-        self._word = b""
-        self._leftovers = Leftovers()
-        self._last_words: dict[int, str] = {}
-        self._watch_leftovers = False
-        self._group: Group | None = None
-        self._oom_before: int | None = None
-        self._peak: int | None = None
         self._last: Ending | None = None
-        self.attempts = 0
 
     @property
     def last(self) -> Ending | None:
@@ -124,9 +115,9 @@ class Host:
         return self._last
 
     @property
-    def main(self) -> int | None:
-        """The pid of the command while there is one."""
-        return self._main
+    def attempts(self) -> int:
+        """How many there were so far."""
+        return self._attempt.number
 
     def now(self) -> float:
         """Seconds of the monotonic clock, which no clock adjustment moves."""
@@ -146,8 +137,8 @@ class Host:
             if each.signal == CHLD:
                 reap = True  # Whoever sent it: only wait(2) knows who died.
             elif each.sender.pid != os.getpid():  # Our own writes may raise PIPE.
-                if each.signal == signals.NUMBERS["CONT"] and self._main is not None:
-                    self._terminal.hand_over(self._main)
+                if each.signal == signals.NUMBERS["CONT"] and self._attempt.main is not None:
+                    self._terminal.hand_over(self._attempt.main)
                 self._events.append(SignalArrived(each.signal, each.sender))
                 self._remember(each.sender.pid)
         if reap:
@@ -191,145 +182,99 @@ class Host:
             case Suspend():
                 self._suspend()
 
-    def _spawn(self, attempt: int) -> None:
-        self.attempts = attempt
-        self._word, self._peak, self._pid = b"", None, None
-        self._leftovers, self._last_words = Leftovers(), {}
-        self._watch_leftovers = False
-        surroundings = self._surroundings
-        try:
-            for fd in self._job.capture:
-                self._relays[fd] = Relay(self._outlets[fd], self._waiter)
-            streams = {fd: relay.sink for fd, relay in self._relays.items()}
-            surroundings = replace(surroundings, streams=streams)
-            child = spawning.spawn(self._job.command, surroundings, self._terminal)
-        except OSError as error:
-            self._close_relays()
-            self._exited(spawning.no_room(self._job.command[0], error))
-            return
-        self._main = self._pid = child.pid
-        self._verdict = child.verdict
-        self._waiter.watch(child.verdict, self._on_verdict)
-        for relay in self._relays.values():
-            relay.started()
-        # The command is on its way: from here on time is ours.
-        if self.on_first_start is not None:
-            self.on_first_start()
-            self.on_first_start = None
-        if self._surroundings.cwd is None:
-            self._leave_folder()
-        if self._group is None:
-            self._group = Group()
-        self._oom_before = self._group.oom_kills()
+    def _spawn(self, number: int) -> None:
+        launch, self._first = self._first, None
+        if launch is None:
+            launch = launching.launch(
+                self._job.command,
+                self._surroundings,
+                self._terminal,
+                capture=self._job.capture,
+                group=self._group,
+            )
+            self._attempt = self._adopt(number, launch)
+        if launch.failure is not None:
+            self._exited(launch.failure)
 
-    def _leave_folder(self) -> None:
-        """Do not keep the folder's mount busy; later attempts go back to it by name."""
-        try:
-            cwd = os.getcwd()
-        except OSError:
-            cwd = "/"  # It was removed under us.
-        self._surroundings = replace(self._surroundings, cwd=cwd)
-        os.chdir("/")
+    def _adopt(self, number: int, launch: Launch) -> Attempt:
+        return Attempt(number, launch, self._waiter, self._outlets, self._started)
 
-    def _on_verdict(self) -> None:
-        """The fork has executed the program, or says why it could not."""
-        try:
-            word = os.read(self._verdict, 4096)
-        except BlockingIOError:
-            return
-        self._word += word
-        if word:
-            return
-        self._forget_verdict()
-        if not self._word:
-            self._events.append(Started())
-
-    def _forget_verdict(self) -> None:
-        if self._verdict >= 0:
-            self._waiter.forget(self._verdict)
-            os.close(self._verdict)
-            self._verdict = -1
+    def _started(self) -> None:
+        self._events.append(Started())
 
     def _reap(self) -> None:
         """Take the status of everyone who died. This is the only place that waits for children."""
-        if self._main is not None:
+        if self._attempt.main is not None:
             # Asked first and alone, because only wait4(2) tells its memory peak.
-            self._collect(self._main)
+            self._collect(self._attempt.main)
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | WALL)
             except ChildProcessError:
-                if self._watch_leftovers:
+                if self._attempt.watches_leftovers:
                     self._all_gone()
                 return
             if pid == 0:
                 break
             self._died(pid, status)
-        if self._watch_leftovers:
-            if self._leftovers.are_gone(self._sink.helpers):
+        if self._attempt.watches_leftovers:
+            if self._attempt.leftovers.are_gone(self._sink.helpers):
                 self._all_gone()
             else:
-                self._leftovers.tell_newcomers(self._sink.helpers)
+                self._attempt.leftovers.tell_newcomers(self._sink.helpers)
 
     def _collect(self, main: int) -> None:
         pid, status, usage = os.wait4(main, os.WNOHANG | os.WUNTRACED)
         if pid:
-            self._peak = usage.ru_maxrss * 1024 or None
+            self._attempt.memory_peak = usage.ru_maxrss * 1024 or None
             self._died(pid, status)
 
     def _died(self, pid: int, status: int) -> None:
-        if pid != self._main:
+        if pid != self._attempt.main:
             if not os.WIFSTOPPED(status):
                 self._sink.reaped(pid)
         elif os.WIFSTOPPED(status):
             if os.WSTOPSIG(status) in JOB_CONTROL:
                 self._events.append(Paused())
         else:
-            self._main = None
-            if self._verdict >= 0:
-                self._on_verdict()
-                self._forget_verdict()
-            self._exited(spawning.reason(self._word) or exits.from_wait(status))
+            self._exited(self._attempt.ended(status))
 
-    def _exited(self, exit: exits.Exit | NotStarted) -> None:
-        for fd, relay in self._relays.items():
-            relay.drain()
-            self._last_words[fd] = relay.tail.last()
-        before, after = self._oom_before, self._group.oom_kills() if self._group else None
+    def _exited(self, exit: Exit | NotStarted) -> None:
+        before, after = self._attempt.oom_kills_before, self._group.oom_kills()
         kills = after - before if after is not None and before is not None else 0
         self._events.append(Exited(exit, self.now(), _luck(), max(kills, 0)))
 
     def _send(self, signal: int) -> None:
         """To main, its group or its session, as the user chose."""
-        if self._main is None:
+        if self._attempt.main is None:
             return
         if self._job.scope == "group":
-            _quietly(os.killpg, self._main, signal)
+            _quietly(os.killpg, self._attempt.main, signal)
         elif self._job.scope == "session":
-            self._leftovers.send_to_session(self._main, signal)
+            self._attempt.leftovers.send_to_session(self._attempt.main, signal)
         else:
             self._tell(signal)
 
     def _tell(self, signal: int) -> None:
         # Nobody else reaps, so the pid is main's own until we have taken its status.
-        if self._main is not None:
-            _quietly(os.kill, self._main, signal)
+        if self._attempt.main is not None:
+            _quietly(os.kill, self._attempt.main, signal)
 
     def _sweep(self) -> None:
-        self._watch_leftovers = True
-        self._leftovers.tell(self._sink.helpers, self._pid)
+        self._attempt.watches_leftovers = True
+        self._attempt.leftovers.tell(self._sink.helpers, self._attempt.pid)
         self._reap()
 
     def _kill(self, rest: bool, last: bool) -> None:
         if not rest:
             self._tell(exits.KILL)
             return
-        self._watch_leftovers = True
-        self._leftovers.kill(self._sink.helpers, main=self._main, everyone=last)
+        self._attempt.watches_leftovers = True
+        self._attempt.leftovers.kill(self._sink.helpers, main=self._attempt.main, everyone=last)
         self._reap()
 
     def _all_gone(self) -> None:
-        self._watch_leftovers = False
+        self._attempt.watches_leftovers = False
         self._events.append(AllGone())
 
     def abandon(self, grace: float) -> None:
@@ -339,7 +284,7 @@ class Host:
             self._waiter.set_timer("abandon", patience)
             self._tell(signal)
             self._tell(signals.NUMBERS["CONT"])
-            while self._main is not None and self.now() < deadline:
+            while self._attempt.main is not None and self.now() < deadline:
                 self.turn()
 
     def flush(self, patience: float) -> None:
@@ -352,31 +297,25 @@ class Host:
     def _report(self, report: Report) -> None:
         ending = self._ending(report)
         self._last = ending
-        self._close_relays()
+        self._attempt.close()
         self._terminal.take_back()
         fields: dict[str, object] = {"attempt": ending.attempt, "status": ending.status}
         fields |= {"cause": ending.cause} if ending.cause else {}
         level = "info"
         if ending.cause is not None:
             level, fields["error_id"] = "error", ending.id
-        self._say(level, "exited", _with_time(message(ending), ending), **fields)
+        self._say(level, "exited", _with_time(ending), **fields)
         if ending.cause is not None:
             self._sink.keep(ending)
 
-    def _close_relays(self) -> None:
-        for relay in self._relays.values():
-            relay.drain()
-            relay.close()
-        self._relays = {}
-
     def _ending(self, report: Report) -> Ending:
         """Everything known about the attempt that is over."""
-        exit = report.ended.exit if report.ended is not None else exits.Exit(signal=exits.KILL)
+        attempt, ended = self._attempt, report.ended
+        exit = ended.exit if ended is not None else Exit(signal=exits.KILL)
         told = report.verdict.told
         sender = told.sender if told is not None else None
-        counters = self._group.counters() if self._group is not None else None
-        limit = self._job.timeout if report.verdict.cause == "timeout" else self._job.stop_timeout
-        leftovers = self._leftovers
+        counters = self._group.counters()
+        timed_out = report.verdict.cause == "timeout"
         ending = Ending(
             id=new_id(),
             time=time.time_ns() // 1000,
@@ -386,23 +325,23 @@ class Host:
             command=tuple(self._job.command),
             cause=report.verdict.cause,
             status=report.verdict.status,
-            attempt=report.attempt,
-            uptime=(report.ended.at if report.ended else self.now()) - report.since,
-            pid=self._pid,
+            attempt=attempt.number,
+            uptime=(ended.at if ended is not None else self.now()) - attempt.at,
+            pid=attempt.pid,
             why=exit.why if isinstance(exit, NotStarted) else None,
             sender=(sender.pid, sender.uid, self._senders.get(sender.pid, "")) if sender else None,
-            oom_kills=report.ended.oom_kills if report.ended else 0,
-            memory_peak=self._peak,
-            memory_limit=counters.memory_limit if counters else None,
-            pids=counters.pids if counters else None,
-            pids_limit=counters.pids_limit if counters else None,
-            limit=limit,
-            swept=leftovers.swept,
-            swept_total=leftovers.total,
-            stuck=leftovers.stuck(self._sink.helpers, self._main) if self._watch_leftovers else (),
-            stderr_tail=self._last_words.get(2, ""),
-            stdout_tail=self._last_words.get(1, ""),
-            dropped=self._outlets[2].lost if 2 in self._outlets else 0,
+            oom_kills=ended.oom_kills if ended is not None else 0,
+            memory_peak=attempt.memory_peak,
+            memory_limit=counters.memory_limit,
+            pids=counters.pids,
+            pids_limit=counters.pids_limit,
+            limit=self._job.timeout if timed_out else self._job.stop_timeout,
+            swept=attempt.leftovers.swept,
+            swept_total=attempt.leftovers.total,
+            stuck=attempt.stuck(self._sink.helpers),
+            stderr_tail=attempt.last_words(2),
+            stdout_tail=attempt.last_words(1),
+            dropped=self._outlets[2].lost,
         )
         if isinstance(exit, NotStarted):
             return ending
@@ -412,7 +351,7 @@ class Host:
         program = self._job.command[0].rpartition("/")[2]
         match announce.what:
             case "started":
-                fields = {"pid": self._pid, "attempt": self.attempts}
+                fields = {"pid": self._attempt.pid, "attempt": self.attempts}
                 self._say("info", "started", f"started {program}", **fields)
             case "restarting":
                 pause = durations.show(announce.number)
@@ -439,7 +378,7 @@ class Host:
             swept_total=0,
         )
         self._last = loop
-        self._say("error", "gave_up", message(loop), cause=loop.cause, error_id=loop.id)
+        self._say("error", "gave_up", sentence(loop), cause=loop.cause, error_id=loop.id)
         self._sink.keep(loop)
 
     def _suspend(self) -> None:
@@ -453,7 +392,9 @@ def new_id() -> str:
     return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 
 
-def _with_time(text: str, ending: Ending) -> str:
+def _with_time(ending: Ending) -> str:
+    """Without the program's own last line: it is on stderr already, and may hold secrets."""
+    text = sentence(ending)
     if ending.why is not None or ending.cause in ("timeout", "stop_timeout"):
         return text
     return f"{text} (after {durations.show(ending.uptime)})"

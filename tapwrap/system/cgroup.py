@@ -93,7 +93,7 @@ def _number(path: str) -> int | None:
 
 def _read(path: str) -> str | None:
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(65_536)
     except OSError:
         return None  # Not mounted, not this version, or hidden from us: then we know less.

@@ -54,6 +54,16 @@ def _was_given(name: str, environ: Mapping[str, str]) -> bool:
     return any(each.startswith(name.encode() + b"=") for each in given.split(b"\0"))
 
 
+def leave_folder() -> str:
+    """Go to /, so that the folder's mount is not kept busy. Where we were, to go back by name."""
+    try:
+        cwd = os.getcwd()
+    except OSError:
+        cwd = "/"  # It was removed under us.
+    os.chdir("/")
+    return cwd
+
+
 def occupy_standard_streams() -> None:
     """Where a standard stream is closed, put /dev/null in its place, for us alone.
 

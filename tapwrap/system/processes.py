@@ -58,13 +58,13 @@ def descendants(root: int, spare: Collection[int] = ()) -> list[Process] | None:
     """All living processes below `root`, without those in `spare` and what is below them.
 
     Complete when `root` is PID 1 or a subreaper: then no chain of parents leads anywhere
-    else. None when /proc is not there to be read.
+    else. None when /proc is not there, or is that of another namespace, with other pids.
     """
     try:
+        if os.readlink("/proc/self") != str(os.getpid()):
+            return None
         names = os.listdir("/proc")
     except OSError:
-        return None
-    if str(root) not in names:
         return None
     children: dict[int, list[Process]] = {}
     for name in names:
@@ -122,7 +122,7 @@ def _send_without_pidfd(process: Process, numbers: Iterable[int]) -> bool:
 def waiting_in(pid: int) -> str:
     """The kernel function that a process sleeps in, as far as we may know it (proc(5), wchan)."""
     try:
-        with open(f"/proc/{pid}/wchan", encoding="ascii", errors="replace") as file:
+        with open(f"/proc/{pid}/wchan", encoding="utf-8", errors="replace") as file:
             return file.read(64)
     except OSError:
         return ""

@@ -22,19 +22,13 @@ class Relay:
     as it would be without us; we are not.
     """
 
-    def __init__(self, outlet: Outlet, waiter: Waiter) -> None:
-        """Make the pipe. Raises OSError when there are no descriptors left."""
-        self._outlet, self._waiter = outlet, waiter
-        self._source, self.sink = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._source, False)
+    def __init__(self, source: int, outlet: Outlet, waiter: Waiter) -> None:
+        """Take charge of `source`, the end of the pipe to read from."""
+        self._source, self._outlet, self._waiter = source, outlet, waiter
         self._watching = False
         self.tail = Tail()
+        os.set_blocking(source, False)
         outlet.on_relief = self._resume
-
-    def started(self) -> None:
-        """The command has its end now; close ours, or the pipe would never end."""
-        os.close(self.sink)
-        self.sink = -1
         self._resume()
 
     def drain(self) -> None:
@@ -52,9 +46,6 @@ class Relay:
         if self._source >= 0:
             os.close(self._source)
             self._source = -1
-        if self.sink >= 0:
-            os.close(self.sink)
-            self.sink = -1
 
     def _on_readable(self) -> None:
         self._pass_on()
@@ -77,7 +68,7 @@ class Relay:
         return True
 
     def _resume(self) -> None:
-        if not self._watching and self._source >= 0 and self.sink < 0 and not self._outlet.is_full:
+        if not self._watching and self._source >= 0 and not self._outlet.is_full:
             self._watching = True
             self._waiter.watch(self._source, self._on_readable)
 

@@ -137,9 +137,8 @@ def relayed(waiter: Waiter) -> Iterator[tuple[Relay, int, Callable[[], bytes]]]:
     """A relay to a pipe, the end to write to, and how to take what came out."""
     reader, writer = os.pipe()
     outlet = Outlet(writer, waiter)
-    relay = Relay(outlet, waiter)
-    source = os.dup(relay.sink)
-    relay.started()
+    read_end, source = os.pipe()
+    relay = Relay(read_end, outlet, waiter)
     yield relay, source, lambda: read_all(reader, waiter, outlet)
     relay.close()
     outlet.close()
