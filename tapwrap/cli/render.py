@@ -155,8 +155,10 @@ def record(found: Found, group: Group | None, run: RunNote | None, style: str) -
         ("fingerprint", one.fingerprint),
     ]
     if group is not None:
-        seen = f"{group.n} times, {telling.moment(group.first_seen)}"
-        facts.append(("happened", f"{seen} to {telling.moment(group.last_seen)}"))
+        first, last = telling.moment(group.first_seen), telling.moment(group.last_seen)
+        facts.append(
+            ("happened", "once" if group.n == 1 else f"{group.n} times, {first} to {last}")
+        )
     if run is not None:
         facts += [
             ("command", " ".join(run.argv) if run.argv else None),

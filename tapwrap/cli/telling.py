@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tapwrap.store.entry import RunNote
 
 ADVICE = {
-    "exit": "Look at the last lines above, and at what the program documents for this status.",
+    "exit": "Look at its last lines, and at what the program documents for this status.",
     "signal": "Find out who sends this signal; the program itself did not choose to end.",
     "oom": "Give the container more memory, or find what grows: compare the peak with the limit "
     "over several runs.",
@@ -60,7 +60,6 @@ def cause(record: ErrorRecord) -> str:
     uptime = _seconds(record, "tapwrap.uptime")
     after = f" after {durations.show(uptime)}" if uptime is not None else ""
     reason = record.attributes.get("tapwrap.reason")
-    because = f": {reason}" if reason else ""
     match record.cause:
         case "exit":
             status = "" if record.exit_code is None else f" with status {record.exit_code}"
@@ -79,10 +78,11 @@ def cause(record: ErrorRecord) -> str:
             given = f" within {durations.show(limit)}" if limit is not None else " in time"
             return f"{who} was asked to stop, did not{given}, and was killed."
         case "not_found":
-            return f"{who} could not be started, because there is no such command{because}."
+            return f"{who} could not be started: {reason or 'there is no such command'}."
         case "not_executable":
-            return f"{who} could not be started, because it cannot be executed{because}."
+            return f"{who} could not be started: {reason or 'it cannot be executed'}."
         case "spawn_failed":
+            because = f": {reason}" if reason else ""
             return f"{who} could not be started{because}{_pids(record)}."
         case "crash_loop":
             return f"{who} failed too often in a short time and was given up{_status(record)}."

@@ -136,13 +136,16 @@ def get(connection: sqlite3.Connection, text: str) -> Found | None:
     text = text.strip().lower()
     if not text:
         return None
-    ends = "substr(error.id, -length(?1)) = ?1"
+    ends = "substr(error.id, -length(:text)) = :text"
     if len(text) >= SHORT:
         # Said so that the index on the ends of ids can answer.
-        ends = f"substr(error.id, -{SHORT}) = substr(?1, -{SHORT}) AND {ends}"
-    begins = "error.id >= ?1 AND error.id < ?1 || char(1114111)"
-    for sql in ("error.id = ?1", begins, ends):
-        found = load(connection, Condition(sql, (text,)), "LIMIT ?2", 5)
+        ends = f"substr(error.id, -{SHORT}) = substr(:text, -{SHORT}) AND {ends}"
+    begins = "error.id >= :text AND error.id < :text || char(1114111)"
+    for sql in ("error.id = :text", begins, ends):
+        rows = connection.execute(
+            f"SELECT {COLUMNS} FROM {TABLES} WHERE {sql} LIMIT 5", {"text": text}
+        ).fetchall()
+        found = [_found(row) for row in rows]
         if len(found) > 1:
             raise Ambiguous(text, [each.record.id for each in found])
         if found:
@@ -207,9 +210,10 @@ def group(connection: sqlite3.Connection, fingerprint: str) -> Group | None:
 def run(connection: sqlite3.Connection, text: str) -> RunNote | None:
     """The run whose id is, or begins or ends with, a text; of several the latest."""
     row = connection.execute(
-        f"SELECT {', '.join(RUN_COLUMNS)} FROM run WHERE (id >= ?1 AND id < ?1 || char(1114111)) "
-        "OR substr(id, -length(?1)) = ?1 ORDER BY started DESC LIMIT 1",
-        (text,),
+        f"SELECT {', '.join(RUN_COLUMNS)} FROM run WHERE "
+        "(id >= :text AND id < :text || char(1114111)) OR substr(id, -length(:text)) = :text "
+        "ORDER BY started DESC LIMIT 1",
+        {"text": text},
     ).fetchone()
     return None if row is None else run_from(row)
 

@@ -79,8 +79,8 @@ def enter(
 
 def _is_known(connection: sqlite3.Connection, identity: str) -> bool:
     found = connection.execute(
-        "SELECT 1 FROM error WHERE id = ?1 UNION ALL SELECT 1 FROM counted WHERE id = ?1 LIMIT 1",
-        (identity,),
+        "SELECT 1 FROM error WHERE id = ? UNION ALL SELECT 1 FROM counted WHERE id = ? LIMIT 1",
+        (identity, identity),
     )
     return found.fetchone() is not None
 
@@ -115,7 +115,7 @@ def _issue(connection: sqlite3.Connection, record: ErrorRecord, n: int) -> int:
     # The title is the latest message: it names what a person will find when looking now.
     row = connection.execute(
         "INSERT INTO issue(fingerprint, title, type, severity, first_seen, last_seen, n) "
-        "VALUES(?1, ?2, ?3, ?4, ?5, ?5, ?6) ON CONFLICT(fingerprint) DO UPDATE SET "
+        "VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT(fingerprint) DO UPDATE SET "
         "title = CASE WHEN excluded.last_seen >= last_seen THEN excluded.title ELSE title END, "
         "severity = max(severity, excluded.severity), "
         "first_seen = min(first_seen, excluded.first_seen), "
@@ -125,6 +125,7 @@ def _issue(connection: sqlite3.Connection, record: ErrorRecord, n: int) -> int:
             clean(record.message),
             clean(record.type),
             record.severity,
+            record.time,
             record.time,
             n,
         ),

@@ -140,9 +140,8 @@ def issues(connection: sqlite3.Connection, filters: Filters) -> list[int]:
         # People copy the hex digits without the "1:" in front.
         for prefix in (wanted, "1:" + wanted):
             rows = connection.execute(
-                "SELECT id FROM issue WHERE fingerprint >= ?1 "
-                "AND fingerprint < ?1 || char(1114111)",
-                (prefix,),
+                "SELECT id FROM issue WHERE fingerprint >= ? AND fingerprint < ? || char(1114111)",
+                (prefix, prefix),
             )
             found += [number for (number,) in rows.fetchall()]
     return found
@@ -157,7 +156,7 @@ def runs(connection: sqlite3.Connection, filters: Filters) -> tuple[str, ...]:
     for wanted in filters.run:
         last, least = wanted, ">="
         while row := connection.execute(
-            f"SELECT run_id FROM error WHERE run_id {least} ?1 AND run_id < ?2 || char(1114111) "
+            f"SELECT run_id FROM error WHERE run_id {least} ? AND run_id < ? || char(1114111) "
             "ORDER BY run_id LIMIT 1",
             (last, wanted),
         ).fetchone():

@@ -81,8 +81,15 @@ class Reader:
 
     def _open(self) -> sqlite3.Connection:
         waiting = _waiting(self.path)
-        if not os.path.exists(self.path) and not waiting:
-            raise CannotStore("missing", f"cannot open {self.path}: there is no such file")
+        try:
+            os.stat(self.path)
+        except FileNotFoundError:
+            if not waiting:
+                raise CannotStore(
+                    "missing", f"cannot open {self.path}: there is no such file"
+                ) from None
+        except OSError as error:
+            raise explain(error, "open", self.path) from error
         writable = os.access(os.path.dirname(self.path), os.W_OK | os.X_OK)
         if waiting:
             self._drain(writable)

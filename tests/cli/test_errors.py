@@ -177,6 +177,53 @@ def test_groups_count_what_the_filters_let_through(
     assert [(each["severity"], each["count"]) for each in groups] == [("critical", 1), ("error", 1)]
 
 
+def test_groups_are_a_table_that_fits(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    db, _ = store
+
+    assert main(["errors", "--db", db, "groups"]) == 0
+    plain = capsys.readouterr().out.splitlines()
+    _, shown = on_terminal("errors", "--db", db, "groups", NO_COLOR="1")
+
+    assert plain[0].split("  ")[0] == "LAST SEEN"
+    assert "FIRST SEEN" in plain[0]
+    assert "FIRST SEEN" not in shown
+    assert "api [red]ran out[/red]" in shown
+
+
+def test_an_empty_answer_says_so(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    db, _ = store
+
+    for command in ("list", "groups", "stats"):
+        assert main(["errors", "--db", db, command, "--service", "none"]) == 0
+        out, err = capsys.readouterr()
+        assert (out, err) == ("", "tapwrap: There are no such errors.\n")
+    assert main(["errors", "--db", db, "rates", "--format", "json", "--service", "none"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 24
+
+
+def test_what_is_lost_is_said_with_the_counts(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db, _ = store
+    where = Path(db + ".spool")
+    where.mkdir()
+    (where / "x.jsonl").write_text("half a li")
+
+    main(["errors", "--db", db, "stats"])
+
+    assert capsys.readouterr().err == "tapwrap: 1 records are gone for good (torn)\n"
+
+
+def test_a_damaged_store_is_imported_as_far_as_it_can_be_read(
+    store: Store, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    db, _ = store
+
+    assert main(["errors", "--db", str(tmp_path / "new.db"), "import", db]) == 0
+
+    assert capsys.readouterr().out == "imported 3 records; 0 were there already\n"
+
+
 def test_stats_and_rates_count(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     db, _ = store
 

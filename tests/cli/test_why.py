@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
         (
             {"cause": "not_found"},
             {"tapwrap.reason": "No such file"},
-            "no such command: No such file",
+            "could not be started: No such file.",
         ),
         ({"cause": "not_executable"}, {}, "cannot be executed"),
         (
@@ -124,7 +124,7 @@ def test_why_tells_the_last_failure(
         "It has happened 2 times since ",
         "1 of its processes had to be ended after it.",
         "Its last lines: noise / connecting / refused by db:5432.",
-        "Look at the last lines",
+        "Look at its last lines",
         f"tapwrap errors show {failure.id[-8:]}",
     ):
         assert text in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -179,6 +180,18 @@ def test_pages_have_no_gaps_and_no_doubles_while_records_arrive(  # noqa: PLR091
     assert meant <= set(seen)
 
 
+def test_a_long_export_does_not_keep_the_log_from_being_shortened(db: str, make: Make) -> None:
+    with Journal(db, per_minute=None) as journal:
+        journal.append([make() for _ in range(2 * archive.PAGE)])
+        with Reader(db) as reader:
+            export = archive.every(reader.connection, Filters())
+            next(export)
+            for _ in range(100):
+                journal.append([make(stderr_tail="x" * 10_000) for _ in range(20)])
+                assert os.path.getsize(db + "-wal") < 8 * 1024 * 1024
+            assert len(list(export)) >= 2 * archive.PAGE - 1
+
+
 def test_either_end_of_an_id_is_enough_and_half_of_two_is_refused(db: str, make: Make) -> None:
     one, two = (make(id=uuid7(START // 1000, bytes([n] * 10))) for n in (1, 2))
     with Journal(db) as journal:
@@ -267,8 +280,6 @@ def test_a_follower_sees_each_new_record_once_even_in_a_new_store(db: str, make:
         journal.append([third])
         assert [each.record for each in follower.poll()] == [second, third]
         assert follower.poll() == []
-        import os
-
         for name in os.listdir(os.path.dirname(db)):
             os.unlink(os.path.join(os.path.dirname(db), name))
         assert follower.poll() == []

@@ -134,8 +134,9 @@ def test_a_torn_line_costs_only_itself_and_is_counted_once(
         b"\xff\xfe",
         b'{"kind": "run", "id": "r", "started": "yesterday"}',
         (
-            b'{"kind": "record", "id": 5, "time": "2026-01-31", "severity": "error", "category": "",'
-            b'"code": "", "type": "", "message": "", "fingerprint": "", "service": ""}'
+            b'{"kind": "record", "id": 5, "time": "2026-01-31", "severity": "error",'
+            b'"category": "", "code": "", "type": "", "message": "", "fingerprint": "",'
+            b'"service": ""}'
         ),
     ],
 )

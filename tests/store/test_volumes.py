@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.stores import Start
+    from support.stores import Agree, Start
 
 #: Who is not root may mount in a user namespace.
 UNSHARE = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-rm")
@@ -203,7 +203,8 @@ import shutil
 here, there = (os.path.join(os.path.dirname(path), name) for name in "ab")
 child = os.fork()
 if child == 0:
-    Journal(here + "/e.db").append([make() for _ in range(5)])
+    journal = Journal(here + "/e.db")
+    journal.append([make() for _ in range(5)])
     os._exit(0)
 os.waitpid(child, 0)
 for part in ("", "-wal"):
@@ -218,3 +219,78 @@ print(json.dumps({"mode": mode, "rows": rows}))
     )
 
     assert found == {"mode": "truncate", "rows": 6}
+
+
+def test_two_containers_with_the_same_pids_share_a_volume(
+    start: Start, tmp_path: Path, writer: str, agree: Agree
+) -> None:
+    apart = (*UNSHARE, "--pid", "--fork", "--kill-child", "--mount-proc")
+    db = str(tmp_path / "errors.db")
+    writers = [start(writer, db, "1500", "1", f"w{n}", before=apart) for n in range(2)]
+    said = [process.communicate(timeout=120) for process in writers]
+
+    assert [process.returncode for process in writers] == [0, 0], said
+    assert agree(db) == 3000
+
+
+NOBODY = """
+# Opened while we may, so that nothing has to be found when we may not.
+with Journal(path) as journal:
+    journal.append([make()])
+    where = os.path.dirname(path)
+    {before}
+    os.chmod(where, 0o555)
+    if os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    said = {{}}
+    try:
+        Journal(where + "/other.db").append([make()])
+    except CannotStore as error:
+        said["write"] = error.reason
+    try:
+        with Reader(path) as reader:
+            said["rows"] = len(archive.find(reader.connection, Filters()))
+    except CannotStore as error:
+        said["read"] = str(error)
+    print(json.dumps(said), flush=True)
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "read"),
+    [
+        ("[os.chmod(path + part, 0o444) for part in ('', '-wal')]", {"rows": 1}),
+        (
+            "[os.chmod(path + part, 0o000) for part in ('', '-wal')]",
+            {"read": "permission is denied"},
+        ),
+    ],
+)
+def test_who_may_only_read_can_read_and_who_may_not_is_told(
+    start: Start, before: str, read: dict[str, object]
+) -> None:
+    found = inside(
+        start,
+        # Not below a folder of the test: only its owner may look into that.
+        "mount -t tmpfs -o mode=755 tmpfs /mnt; mkdir /mnt/volume",
+        NOBODY.format(before=before),
+        "/mnt/volume",
+    )
+
+    assert found.pop("write") == "permission"
+    assert found.keys() == read.keys()
+    assert str(*read.values()) in str(*found.values())
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told(start: Start) -> None:
+    found = inside(
+        start,
+        "mount -t tmpfs -o mode=755 tmpfs /mnt; mkdir /mnt/volume",
+        NOBODY.format(before="os.chmod('/mnt', 0o700)"),
+        "/mnt/volume",
+    )
+
+    assert found["write"] == "permission"
+    assert "permission is denied" in found["read"]
