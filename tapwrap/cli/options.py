@@ -83,6 +83,22 @@ OPTIONS: tuple[Option, ...] = (
         shown="/var/lib/tapwrap/errors.db",
     ),
     Option(
+        "db-size",
+        256 * 1024**2,
+        "The size at which the oldest errors make room for new ones.",
+        "SIZE",
+        _size,
+        shown="256M",
+    ),
+    Option(
+        "db-keep",
+        90 * 86_400.0,
+        "How long errors are kept; 0 is for ever.",
+        "TIME",
+        _limit,
+        shown="90d",
+    ),
+    Option(
         "service", None, "The name of this service in records.", "NAME", shown="the command's name"
     ),
     Option(
@@ -256,6 +272,8 @@ class Settings:
     """The options of a run, as values; the names are those of the table. Times in seconds."""
 
     db: str | None
+    db_size: int
+    db_keep: float | None
     service: str | None
     restart: tuple[str, int | None]
     backoff: float

@@ -37,7 +37,15 @@ def watch(start: Start) -> int:
     voice = Voice(outlets[2], run, settings.log_format, settings.log_level)
     log_file = os.path.abspath(settings.log_file) if settings.log_file else None
     environ = start.surroundings.environ
-    place = Place(start.db, start.run_dir, log_file, settings.log_size, environ)
+    place = Place(
+        start.db,
+        settings.db_size,
+        settings.db_keep,
+        start.run_dir,
+        log_file,
+        settings.log_size,
+        environ,
+    )
     recorder = Recorder(place, run, waiter, say=voice.say, print_line=voice.print)
     if log_file:
         voice.on_line = recorder.keep

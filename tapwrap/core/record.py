@@ -125,6 +125,18 @@ def uuid7(milliseconds: int, luck: bytes) -> str:
     """A time-ordered id (RFC 9562, version 7) from Unix milliseconds and ten random bytes."""
     number = milliseconds << 80 | int.from_bytes(luck[:10], "big")
     number = number & ~(0xF << 76) | 7 << 76
-    number = number & ~(0b11 << 62) | 0b10 << 62
+    return _dashed(number & ~(0b11 << 62) | 0b10 << 62)
+
+
+def _dashed(number: int) -> str:
     digits = f"{number:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def next_uuid7(previous: str | None, milliseconds: int, luck: bytes) -> str:
+    """An id that sorts after the previous one, also within a millisecond or a clock set back."""
+    made = uuid7(milliseconds, luck)
+    if previous is None or made > previous:
+        return made
+    # One more in the 62 random bits: they do not overflow in the life of a process.
+    return _dashed(int(previous.replace("-", ""), 16) + 1)

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 class Keeper:
     """One fork's work: some items, one store, one channel to PID 1."""
 
-    def __init__(self, run: Run, place: Place, channel: int) -> None:
-        """`run` is ours, so that others can be told from it."""
-        self._run, self._place, self._channel = run, place, channel
+    def __init__(self, run: Run, place: Place, channel: int, *, tidy: bool) -> None:
+        """`run` is ours, so that others can be told from it; `tidy` deletes what is too old."""
+        self._run, self._place, self._channel, self._tidy = run, place, channel, tidy
         base = os.path.dirname(place.run_dir) if place.run_dir else rundir.bases(place.environ)[-1]
         self._chosen = places.choose(place.db, place.environ, base)
         self._path = self._chosen.path
@@ -63,7 +63,7 @@ class Keeper:
     def _catch_up(self) -> None:
         """Nothing new: try again what could not be stored, and be quiet if it still cannot."""
         try:
-            with Journal(self._path) as journal:
+            with Journal(self._path, max_bytes=self._place.db_size) as journal:
                 stored = self._drain(journal, opening=False)
         except (CannotStore, OSError):
             self._tell("spooled - -")
@@ -75,7 +75,7 @@ class Keeper:
         opening = any(run.ended is None for run in runs)
         if opening and self._chosen.warning:
             self._say("warning", "degraded", self._chosen.warning)
-        journal = Journal(self._path, check=opening)
+        journal = Journal(self._path, check=opening, max_bytes=self._place.db_size)
         try:
             kept = journal.append(records, [self._note(run) for run in runs])
         except CannotStore as refusal:
@@ -95,6 +95,10 @@ class Keeper:
             for run in runs:
                 if run.ended:
                     living.forget(self._path, run.id)
+            if self._tidy and self._place.db_keep is not None:
+                from tapwrap.store import clearing
+
+                clearing.prune(journal, older_than=self._place.db_keep)
             journal.close()
         except (CannotStore, OSError) as error:
             self._say("warning", "degraded", str(error))
@@ -234,6 +238,6 @@ class Keeper:
             rest = rest[os.write(self._channel, rest) :]
 
 
-def keep(items: Sequence[Item], run: Run, place: Place, channel: int) -> None:
+def keep(items: Sequence[Item], run: Run, place: Place, channel: int, *, tidy: bool) -> None:
     """Do one fork's work."""
-    Keeper(run, place, channel).keep(items)
+    Keeper(run, place, channel, tidy=tidy).keep(items)

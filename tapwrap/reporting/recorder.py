@@ -35,19 +35,26 @@ ANNOUNCE_AFTER = 0.1
 SOON, SOON_TIMES, LATER = 1.0, 60, 30.0
 #: What is kept in memory for a recorder that is not done yet.
 PENDING = 64
+#: How often a recorder also deletes what is too old. It needs no timer: no errors, no need.
+A_DAY = 86_400.0
 #: How often a recorder may die without a word before what it was given is given up.
 MISHAPS = 3
 
 
 @value
 class Place:
-    """Where records go: the database as it was named (None: the default) and our own folder."""
+    """Where records go: the database as it was named (None: the default) and our own folder.
+
+    Sizes in bytes; `db_keep` is how many seconds records are kept (None: for ever).
+    """
 
     db: str | None
+    db_size: int
+    db_keep: float | None
     run_dir: str | None
-    log_file: str | None = None
-    log_size: int = 10 * 1024 * 1024
-    environ: Mapping[str, str] = {}
+    log_file: str | None
+    log_size: int
+    environ: Mapping[str, str]
 
 
 class Recorder:
@@ -76,6 +83,7 @@ class Recorder:
         self._retries = 0
         self._spooled = False
         self._log_failed = False
+        self._tidied = -A_DAY
 
     @property
     def helpers(self) -> frozenset[int]:
@@ -156,17 +164,20 @@ class Recorder:
             waiting, self._pending = self._pending, []
             self._give_up(waiting, f"the kernel refused a new process: {error.strerror}")
             return
+        tidy = self._opened and time.monotonic() > self._tidied + A_DAY
         if pid == 0:
             ours.close()
-            self._record(theirs.fileno())
+            self._record(theirs.fileno(), tidy=tidy)
         theirs.close()
+        if tidy:
+            self._tidied = time.monotonic()
         self._child, self._channel = pid, ours.detach()
         self._handed, self._pending, self._spooled = self._pending, [], False
         os.set_blocking(self._channel, False)
         self._waiter.watch(self._channel, self._listen)
         self._waiter.set_timer(DEADLINE, PATIENCE)
 
-    def _record(self, channel: int) -> None:
+    def _record(self, channel: int, *, tidy: bool) -> None:
         """The life of the fork. TERM stays blocked: it has a deadline of its own."""
         status = 1
         try:
@@ -175,7 +186,7 @@ class Recorder:
             )
             from tapwrap.reporting import keeping
 
-            keeping.keep(self._pending, self._run, self._place, channel)
+            keeping.keep(self._pending, self._run, self._place, channel, tidy=tidy)
             status = 0
         finally:
             # Whatever was raised, it must not go on as a second supervisor.

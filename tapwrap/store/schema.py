@@ -125,7 +125,8 @@ TABLES = (
     ) STRICT, WITHOUT ROWID""",
     """CREATE VIEW errors AS SELECT
         error.id,
-        strftime('%Y-%m-%dT%H:%M:%fZ', error.time / 1000000.0, 'unixepoch') AS time,
+        strftime('%Y-%m-%dT%H:%M:%S', error.time / 1000000, 'unixepoch')
+            || printf('.%06dZ', error.time % 1000000) AS time,
         CASE
             WHEN label.severity >= 21 THEN 'critical'
             WHEN label.severity >= 17 THEN 'error'

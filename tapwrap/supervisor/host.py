@@ -8,7 +8,7 @@ import time
 from tapwrap.core import durations, exits, signals
 from tapwrap.core.ending import Ending, sentence
 from tapwrap.core.exits import Exit, NotStarted
-from tapwrap.core.record import uuid7
+from tapwrap.core.record import next_uuid7
 from tapwrap.core.supervision import (
     AllGone,
     Announce,
@@ -318,7 +318,7 @@ class Host:
         counters = self._group.counters()
         timed_out = report.verdict.cause == "timeout"
         ending = Ending(
-            id=new_id(),
+            id=self._new_id(),
             time=time.time_ns() // 1000,
             monotonic=round(self.now(), 6),
             run_id=self._job.run_id,
@@ -348,6 +348,10 @@ class Host:
             return ending
         return replace(ending, exit_code=exit.code, signal=exit.signal, core=exit.core)
 
+    def _new_id(self) -> str:
+        previous = self._last.id if self._last is not None else None
+        return next_uuid7(previous, time.time_ns() // 1_000_000, os.urandom(10))
+
     def _announce(self, announce: Announce) -> None:
         program = self._job.command[0].rpartition("/")[2]
         match announce.what:
@@ -371,7 +375,7 @@ class Host:
             return
         loop = replace(
             self._last,
-            id=new_id(),
+            id=self._new_id(),
             time=time.time_ns() // 1000,
             monotonic=round(self.now(), 6),
             cause="crash_loop",
@@ -388,11 +392,6 @@ class Host:
         """Stop with the command, so that the shell gets its terminal back (job control)."""
         if os.getpid() != 1:
             os.kill(os.getpid(), STOP_SELF)
-
-
-def new_id() -> str:
-    """An id for a record or a run (UUIDv7)."""
-    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 
 
 def _with_time(ending: Ending) -> str:

@@ -124,6 +124,18 @@ def test_an_id_is_a_version_7_uuid_that_sorts_by_time(milliseconds: int, luck: b
     assert str(made) == record.uuid7(milliseconds, luck)
 
 
+@given(st.lists(st.tuples(st.integers(0, 3), st.binary(min_size=10, max_size=10)), min_size=2))
+def test_ids_of_a_process_sort_as_they_were_made_whatever_the_clock(
+    moments: list[tuple[int, bytes]],
+) -> None:
+    made: list[str] = []
+    for milliseconds, luck in moments:
+        made.append(record.next_uuid7(made[-1] if made else None, milliseconds, luck))
+
+    assert made == sorted(set(made))
+    assert all(uuid.UUID(each).version == 7 for each in made)
+
+
 @given(st.integers(1, 10_000), st.floats(0, 1))
 def test_a_pause_is_never_shorter_than_the_curve_nor_much_longer(
     failures: int, luck: float

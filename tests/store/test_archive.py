@@ -344,4 +344,4 @@ def test_the_view_for_people_has_times_and_names(db: str, make: Make) -> None:
     row = connection.execute("SELECT * FROM errors").fetchone()
     connection.close()
     shown = (row["time"], row["severity"], row["cause"], row["stack"], row["service"])
-    assert shown == ("2026-01-31T08:00:01.500Z", "error", "exit", "a stack", "api")
+    assert shown == ("2026-01-31T08:00:01.500000Z", "error", "exit", "a stack", "api")

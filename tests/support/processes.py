@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -31,9 +32,12 @@ def memory(pid: int) -> int:
 
 
 def descriptors(pid: int) -> dict[int, str]:
-    """Its open descriptors, and where they lead."""
-    folder = f"/proc/{pid}/fd"
-    return {int(fd): os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)}
+    """Its open descriptors, and where they lead; those that are closed meanwhile left out."""
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+    return found
 
 
 def signals(mask: str | bytes) -> set[int]:
