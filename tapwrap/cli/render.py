@@ -12,6 +12,7 @@ import textwrap
 import click
 
 from tapwrap.cli import telling
+from tapwrap.core import signals
 from tapwrap.core.record import severity_name, timestamp
 from tapwrap.store import transfer
 
@@ -145,7 +146,10 @@ def record(found: Found, group: Group | None, run: RunNote | None, style: str) -
         ("type", one.type),
         ("message", one.message),
         ("exit code", one.exit_code),
-        ("signal", telling.signal_name(one.signal) if one.signal is not None else None),
+        (
+            "signal",
+            f"{one.signal} ({signals.name(one.signal)})" if one.signal is not None else None,
+        ),
         ("handled", "yes" if one.handled else None),
         ("repeats", f"stands for {found.repeat} occurrences" if found.repeat > 1 else None),
         ("run", one.run_id),

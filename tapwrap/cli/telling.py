@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from tapwrap.core import durations
+from tapwrap.core import ending as endings
 from tapwrap.core.record import ErrorRecord, timestamp
 from tapwrap.store.schema import SHORT
 
@@ -31,6 +32,8 @@ ADVICE = {
     "docker kill.",
 }
 
+SILENT = "It left no last words; look at what the program documents for this status."
+
 _SIGNALS = {
     signal.SIGSEGV: "It touched memory it does not own: look for a crash report in the last "
     "lines, native extensions, and a mismatch of library versions.",
@@ -55,82 +58,26 @@ _CODES = {
 
 
 def cause(record: ErrorRecord) -> str:
-    """What happened, in a sentence."""
-    who = program(record)
-    uptime = _seconds(record, "tapwrap.uptime")
-    after = f" after {durations.show(uptime)}" if uptime is not None else ""
-    reason = record.attributes.get("tapwrap.reason")
-    match record.cause:
-        case "exit":
-            status = "" if record.exit_code is None else f" with status {record.exit_code}"
-            return f"{who} exited{status}{after}."
-        case "signal":
-            core = ", and left a core dump" if record.attributes.get("tapwrap.core_dumped") else ""
-            return f"{who} was ended by {signal_name(record.signal)}{after}{sender(record)}{core}."
-        case "oom":
-            return f"{who} ran out of memory{after}: {_memory(record)}."
-        case "timeout":
-            limit = _seconds(record, "tapwrap.timeout")
-            allowed = f" of {durations.show(limit)}" if limit is not None else ""
-            return f"{who} ran longer than its time limit{allowed} and was stopped."
-        case "stop_timeout":
-            limit = _seconds(record, "tapwrap.stop_timeout")
-            given = f" within {durations.show(limit)}" if limit is not None else " in time"
-            return f"{who} was asked to stop, did not{given}, and was killed."
-        case "not_found":
-            return f"{who} could not be started: {reason or 'there is no such command'}."
-        case "not_executable":
-            return f"{who} could not be started: {reason or 'it cannot be executed'}."
-        case "spawn_failed":
-            because = f": {reason}" if reason else ""
-            return f"{who} could not be started{because}{_pids(record)}."
-        case "crash_loop":
-            return f"{who} failed too often in a short time and was given up{_status(record)}."
-        case "wrapper_killed":
-            return f"The tapwrap that ran {who} was itself killed, before it could say why."
-        case _:
-            said = first_line(record.message)
-            return f"{record.type}: {said}" if record.type else said
+    """What happened: the sentence that tapwrap said when it did, and after how long."""
+    ending = endings.from_record(record)
+    if ending is None:
+        return f"{record.type}: {first_line(record.message)}"
+    said = endings.sentence(ending)
+    if ending.cause == "oom" and ending.memory_peak is not None:
+        said += f", with a peak of {size(ending.memory_peak)}"
+    if ending.uptime:
+        said += f", after {durations.show(ending.uptime)}"
+    return (said if ending.program == record.service else f"{record.service}: {said}") + "."
 
 
 def advice(record: ErrorRecord) -> str:
     """What to look at; empty when there is nothing to say beyond the record itself."""
     if record.cause == "signal" and record.signal in _SIGNALS:
         return _SIGNALS[signal.Signals(record.signal)]
-    if record.cause == "exit" and record.exit_code in _CODES:
-        return _CODES[record.exit_code] + " " + ADVICE["exit"]
+    if record.cause == "exit":
+        known = [_CODES[record.exit_code]] if record.exit_code in _CODES else []
+        return " ".join([*known, ADVICE["exit"] if last_lines(record) else SILENT])
     return ADVICE.get(record.cause or "", "")
-
-
-def program(record: ErrorRecord) -> str:
-    """The name of what ran: its service, and the program where that says more."""
-    name = str(record.attributes.get("process.executable.name") or "")
-    if not name or name == record.service:
-        return record.service
-    return f"{record.service} ({name})"
-
-
-def signal_name(number: int | None) -> str:
-    """`SIGSEGV (11)`, and `SIGRTMIN+3 (37)` for those without a name of their own."""
-    if number is None:
-        return "a signal"
-    try:
-        return f"{signal.Signals(number).name} ({number})"
-    except ValueError:
-        return f"SIGRTMIN+{number - 34} ({number})" if 34 < number < 64 else f"signal {number}"
-
-
-def sender(record: ErrorRecord) -> str:
-    """Who sent the signal, as far as it is known: `, sent by sh (pid 12, user 0)`."""
-    pid = record.attributes.get("tapwrap.sender.pid")
-    if pid is None:
-        return ""
-    if pid == 0:
-        return ", sent from outside the container"
-    name = record.attributes.get("tapwrap.sender.comm")
-    user = record.attributes.get("tapwrap.sender.uid")
-    details = f"pid {pid}" + (f", user {user}" if user is not None else "")
-    return f", sent by {name} ({details})" if name else f", sent by {details}"
 
 
 def last_lines(record: ErrorRecord, count: int = 3) -> list[str]:
@@ -194,37 +141,6 @@ def size(count: object) -> str:
             break
         amount, unit = amount / 1024, larger
     return f"{amount:.1f}".removesuffix(".0") + f" {unit}"
-
-
-def _memory(record: ErrorRecord) -> str:
-    kills = record.attributes.get("tapwrap.oom_kills")
-    limit = record.attributes.get("tapwrap.memory.limit")
-    peak = record.attributes.get("tapwrap.memory.peak")
-    killed = "the kernel killed " + (
-        f"{kills} processes" if isinstance(kills, int) and kills > 1 else "a process"
-    )
-    if limit is not None:
-        killed += f" at the limit of {size(limit)}"
-    if peak is not None:
-        killed += f" (peak {size(peak)})"
-    return killed + _status(record)
-
-
-def _status(record: ErrorRecord) -> str:
-    if record.signal is not None:
-        return f"; it ended by {signal_name(record.signal)}"
-    return f"; it ended with status {record.exit_code}" if record.exit_code is not None else ""
-
-
-def _pids(record: ErrorRecord) -> str:
-    limit = record.attributes.get("tapwrap.pids.limit")
-    current = record.attributes.get("tapwrap.pids.current")
-    return f" ({current} of {limit} allowed processes exist)" if limit is not None else ""
-
-
-def _seconds(record: ErrorRecord, name: str) -> float | None:
-    found = record.attributes.get(name)
-    return float(found) if isinstance(found, (int, float)) else None
 
 
 def _ends(text: str) -> bool:

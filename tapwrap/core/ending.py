@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tapwrap.core import durations, signals
 from tapwrap.core.category import KINDS
-from tapwrap.core.record import ErrorRecord, timestamp
+from tapwrap.core.record import ErrorRecord, microseconds, timestamp
 from tapwrap.core.value import value
 
 TYPE_CHECKING = False
@@ -123,6 +123,56 @@ def record(ending: Ending, facts: Mapping[str, object], fingerprint: str) -> Err
     )
 
 
+def from_record(record: ErrorRecord) -> Ending | None:
+    """The ending that a record was made of, as far as its sentence needs it.
+
+    None for a record of something else than an ending.
+    """
+    if record.cause not in KINDS:
+        return None
+    known = record.attributes
+    command = known.get("process.command_args") or [known.get("process.executable.name")]
+    words = [str(word) for word in command if word] if isinstance(command, list) else []
+    pid = _number(known, "tapwrap.sender.pid")
+    user = _number(known, "tapwrap.sender.uid") or 0
+    started = known.get("tapwrap.run.started")
+    return Ending(
+        id=record.id,
+        time=record.time,
+        monotonic=record.monotonic or 0.0,
+        run_id=record.run_id or "",
+        service=record.service,
+        command=tuple(words) or (record.service,),
+        cause=record.cause,
+        status=_number(known, "tapwrap.status") or 0,
+        attempt=_number(known, "tapwrap.attempt") or 1,
+        uptime=_amount(known, "tapwrap.uptime") or 0.0,
+        exit_code=record.exit_code,
+        signal=record.signal,
+        core=known.get("tapwrap.core_dumped") is True,
+        why=str(known["tapwrap.reason"]) if "tapwrap.reason" in known else None,
+        sender=None if pid is None else (pid, user, str(known.get("tapwrap.sender.comm") or "")),
+        oom_kills=_number(known, "tapwrap.oom_kills") or 0,
+        memory_peak=_number(known, "tapwrap.memory.peak"),
+        memory_limit=_number(known, "tapwrap.memory.limit"),
+        pids=_number(known, "tapwrap.pids.current"),
+        pids_limit=_number(known, "tapwrap.pids.limit"),
+        limit=_amount(known, f"tapwrap.{record.cause}"),
+        failures=_number(known, "tapwrap.failures") or 0,
+        since=microseconds(started) if isinstance(started, str) else None,
+    )
+
+
+def _amount(known: Mapping[str, object], name: str) -> float | None:
+    found = known.get(name)
+    return float(found) if isinstance(found, (int, float)) else None
+
+
+def _number(known: Mapping[str, object], name: str) -> int | None:
+    found = known.get(name)
+    return found if isinstance(found, int) else None
+
+
 def message(ending: Ending) -> str:
     """The sentence and, where the program was the one to blame, its own last line."""
     if ending.cause in ("exit", "signal") and (last := headline(ending.stderr_tail)):
@@ -206,7 +256,7 @@ def _attributes(ending: Ending) -> dict[str, object]:
     if ending.sender is not None:
         pid, uid, name = ending.sender
         known |= {"tapwrap.sender.pid": pid, "tapwrap.sender.uid": uid, "tapwrap.sender.comm": name}
-    if ending.cause in ("timeout", "stop_timeout"):
+    if ending.cause in ("timeout", "stop_timeout", "crash_loop"):
         known[f"tapwrap.{ending.cause}"] = ending.limit
     if ending.since is not None:
         known["tapwrap.run.started"] = timestamp(ending.since)

@@ -159,7 +159,7 @@ def test_show_tells_everything_and_does_not_colour_the_terminal(
     assert main(["errors", "--db", db, "show", records[1].id[-8:]]) == 0
 
     out = capsys.readouterr().out
-    assert out.startswith("api exited with status 3 after 12.5s.\n")
+    assert out.startswith("api exited with status 3, after 12.5s.\n")
     for text in (records[1].id, "run-1", "api --x", "q1", "process.pid", "ValueError: no"):
         assert text in out
     assert "last \\x1b[31mwords" in out

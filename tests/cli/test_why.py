@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tapwrap.cli import app, telling
+from tapwrap.core import ending as endings
+from tapwrap.core.category import KINDS
+from tapwrap.core.ending import Ending
 from tapwrap.store.entry import RunNote
 from tapwrap.store.journal import Journal
 
@@ -21,81 +24,56 @@ def main(arguments: list[str]) -> int:
     return app.main(frozenset(), arguments)
 
 
-@pytest.mark.parametrize(
-    ("changes", "attributes", "said"),
-    [
-        (
-            {"cause": "exit", "exit_code": 3},
-            {"tapwrap.uptime": 2.0},
-            "exited with status 3 after 2s",
-        ),
-        (
-            {"cause": "signal", "signal": 15},
-            {"tapwrap.sender.pid": 0},
-            "was ended by SIGTERM (15), sent from outside the container",
-        ),
-        (
-            {"cause": "signal", "signal": 11},
-            {
-                "tapwrap.sender.pid": 12,
-                "tapwrap.sender.uid": 0,
-                "tapwrap.sender.comm": "sh",
-                "tapwrap.core_dumped": True,
-            },
-            "by SIGSEGV (11), sent by sh (pid 12, user 0), and left a core dump",
-        ),
-        ({"cause": "signal", "signal": 40}, {}, "by SIGRTMIN+6 (40)"),
-        (
-            {"cause": "oom", "signal": 9},
-            {"tapwrap.memory.limit": 64 * MIB, "tapwrap.memory.peak": 64 * MIB},
-            (
-                "ran out of memory: the kernel killed a process at the limit of 64 MiB "
-                "(peak 64 MiB); it ended by SIGKILL (9)"
-            ),
-        ),
-        (
-            {"cause": "oom", "exit_code": 5},
-            {"tapwrap.oom_kills": 2},
-            "the kernel killed 2 processes; it ended with status 5",
-        ),
-        ({"cause": "timeout"}, {"tapwrap.timeout": 5.0}, "longer than its time limit of 5s"),
-        (
-            {"cause": "stop_timeout"},
-            {"tapwrap.stop_timeout": 8.0},
-            "did not within 8s, and was killed",
-        ),
-        (
-            {"cause": "not_found"},
-            {"tapwrap.reason": "No such file"},
-            "could not be started: No such file.",
-        ),
-        ({"cause": "not_executable"}, {}, "cannot be executed"),
-        (
-            {"cause": "spawn_failed"},
-            {"tapwrap.pids.limit": 10, "tapwrap.pids.current": 10},
-            "could not be started (10 of 10 allowed processes exist)",
-        ),
-        ({"cause": "crash_loop", "exit_code": 1}, {}, "was given up; it ended with status 1"),
-        ({"cause": "wrapper_killed"}, {}, "was itself killed"),
-        ({"cause": None, "type": "ValueError", "message": "no\nmore"}, {}, "ValueError: no"),
-    ],
-)
-def test_every_cause_has_a_sentence(
-    make: Make, changes: dict[str, Any], attributes: dict[str, object], said: str
-) -> None:
-    record = make(**changes, attributes=attributes)
+@pytest.mark.parametrize("cause", KINDS)
+def test_every_cause_has_the_sentence_that_was_said_when_it_happened(cause: str) -> None:
+    ending = Ending(
+        id="01980000-0000-7000-8000-000000000000",
+        time=1_769_846_400_000_000,
+        monotonic=12.5,
+        run_id="run-1",
+        service="api",
+        command=("/usr/bin/api", "--port", "80"),
+        cause=cause,
+        status=137,
+        attempt=2,
+        uptime=2.5,
+        pid=7,
+        signal=9,
+        why="'api': no such file",
+        sender=(12, 0, "sh"),
+        oom_kills=1,
+        memory_peak=64 * MIB,
+        memory_limit=64 * MIB,
+        pids=10,
+        pids_limit=10,
+        limit=5.0,
+        failures=3,
+        since=1_769_846_300_000_000,
+    )
+    record = endings.record(ending, {}, "1:abc")
 
-    assert said in telling.cause(record)
-    if record.cause:
-        assert telling.cause(record).endswith(".")
-        assert telling.advice(record).endswith((".", "--cause exit."))
+    assert telling.cause(record).startswith(endings.sentence(ending))
+    assert telling.cause(record).endswith(", after 2.5s.")
+    assert telling.advice(record).endswith((".", "--cause exit."))
 
 
-def test_the_program_is_named_where_it_is_not_the_service(make: Make) -> None:
-    record = make(attributes={"process.executable.name": "gunicorn"})
+def test_a_peak_is_told_and_a_service_that_is_not_the_program(make: Make) -> None:
+    record = make(
+        cause="oom",
+        exit_code=5,
+        attributes={"process.command_args": ["gunicorn"], "tapwrap.memory.peak": 64 * MIB},
+    )
 
-    assert telling.program(record) == "api (gunicorn)"
-    assert telling.program(make(attributes={"process.executable.name": "api"})) == "api"
+    assert telling.cause(record) == (
+        "api: a process of gunicorn was killed by the kernel for lack of memory; "
+        "gunicorn itself exited with status 5, with a peak of 64 MiB."
+    )
+
+
+def test_what_is_no_ending_is_told_by_its_type_and_first_line(make: Make) -> None:
+    record = make(cause=None, type="ValueError", message="no\nmore")
+
+    assert telling.cause(record) == "ValueError: no"
 
 
 def test_why_tells_the_last_failure(
