@@ -10,7 +10,7 @@ from tapwrap.core.jsonline import dumps
 from tapwrap.core.run import Run
 from tapwrap.core.supervision import Policy
 from tapwrap.core.value import replace
-from tapwrap.reporting.recorder import Place, Recorder
+from tapwrap.reporting.recorder import Destination, Recorder
 from tapwrap.reporting.voice import Voice
 from tapwrap.supervisor import loop
 from tapwrap.supervisor.host import Host, Job
@@ -37,7 +37,7 @@ def watch(start: Start) -> int:
     voice = Voice(outlets[2], run, settings.log_format, settings.log_level)
     log_file = os.path.abspath(settings.log_file) if settings.log_file else None
     environ = start.surroundings.environ
-    place = Place(
+    destination = Destination(
         start.db,
         settings.db_size,
         settings.db_keep,
@@ -46,7 +46,7 @@ def watch(start: Start) -> int:
         settings.log_size,
         environ,
     )
-    recorder = Recorder(place, run, waiter, say=voice.say, print_line=voice.print)
+    recorder = Recorder(destination, run, waiter, say=voice.say, print_line=voice.print)
     if log_file:
         voice.on_line = recorder.keep
     host = Host(

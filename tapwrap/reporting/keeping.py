@@ -17,8 +17,7 @@ from tapwrap.core.run import Run
 from tapwrap.core.scrub import scrub_argv
 from tapwrap.core.value import replace
 from tapwrap.reporting import exits, unstored
-from tapwrap.store import living, spool
-from tapwrap.store import place as places
+from tapwrap.store import living, place, spool
 from tapwrap.store.entry import RunNote
 from tapwrap.store.journal import Journal
 from tapwrap.store.trouble import CannotStore
@@ -29,25 +28,27 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tapwrap.core.record import ErrorRecord
-    from tapwrap.reporting.recorder import Item, Place
+    from tapwrap.reporting.recorder import Destination, Item
 
 
 class Keeper:
     """One fork's work: some items, one store, one channel to PID 1."""
 
-    def __init__(self, run: Run, place: Place, channel: int, *, tidy: bool) -> None:
+    def __init__(self, run: Run, destination: Destination, channel: int, *, tidy: bool) -> None:
         """`run` is ours, so that others can be told from it; `tidy` deletes what is too old."""
-        self._run, self._place, self._channel, self._tidy = run, place, channel, tidy
-        base = os.path.dirname(place.run_dir) if place.run_dir else rundir.bases(place.environ)[-1]
-        self._chosen = places.choose(place.db, place.environ, base)
+        self._run, self._destination = run, destination
+        self._channel, self._tidy = channel, tidy
+        mine, environ = destination.run_dir, destination.environ
+        base = os.path.dirname(mine) if mine else rundir.bases(environ)[-1]
+        self._chosen = place.choose(destination.db, environ, base)
         self._path = self._chosen.path
 
     def keep(self, items: Sequence[Item]) -> None:
         """Store what can be stored, spool what cannot, and say which is which."""
         os.umask(0o077)
         lines = [item for item in items if isinstance(item, Line)]
-        if lines and self._place.log_file:
-            self._write_log(lines, self._place.log_file)
+        if lines and self._destination.log_file:
+            self._write_log(lines, self._destination.log_file)
         endings = [item for item in items if isinstance(item, Ending)]
         runs = [item for item in items if isinstance(item, Run)]
         if not endings and runs and all(run.ended and not run.cause for run in runs):
@@ -55,7 +56,7 @@ class Keeper:
             self._spool_runs(runs)
             return
         if endings or runs:
-            records = [exits.record_of(ending, self._place.environ) for ending in endings]
+            records = [exits.record_of(ending, self._destination.environ) for ending in endings]
             self._store(records, runs)
         elif not lines:
             self._catch_up()
@@ -63,22 +64,26 @@ class Keeper:
     def _catch_up(self) -> None:
         """Nothing new: try again what could not be stored, and be quiet if it still cannot."""
         try:
-            with Journal(self._path, max_bytes=self._place.db_size) as journal:
+            with Journal(self._path, max_bytes=self._destination.db_size) as journal:
                 stored = self._drain(journal, opening=False)
         except (CannotStore, OSError):
             self._tell("spooled - -")
         else:
-            if stored:
-                self._say("info", "stored", f"{stored} kept back until now, in {self._path}")
+            self._say_late(stored)
+
+    def _say_late(self, stored: int) -> None:
+        """What was said not to be stored is stored now."""
+        if stored:
+            self._say("info", "stored", f"{stored} kept back until now, in {self._path}")
 
     def _store(self, records: list[ErrorRecord], runs: list[Run]) -> None:
         opening = any(run.ended is None for run in runs)
-        if opening and self._chosen.warning:
+        if self._chosen.warning:
             self._say("warning", "degraded", self._chosen.warning)
-        journal = Journal(self._path, check=opening, max_bytes=self._place.db_size)
+        journal = Journal(self._path, check=opening, max_bytes=self._destination.db_size)
         try:
             kept = journal.append(records, [self._note(run) for run in runs])
-        except CannotStore as refusal:
+        except (CannotStore, ValueError) as refusal:
             self._could_not(refusal, records, runs)
             return
         for stored in [each.id for each in records] + [each.id for each in runs]:
@@ -88,17 +93,17 @@ class Keeper:
             self._say("warning", "degraded", damaged)
         try:
             # First what waits in the spool: the ends of runs are there that went well.
-            self._drain(journal, opening=opening)
+            self._say_late(self._drain(journal, opening=opening))
             if opening:
                 self._bury(journal)
                 self._mark()
             for run in runs:
                 if run.ended:
                     living.forget(self._path, run.id)
-            if self._tidy and self._place.db_keep is not None:
+            if self._tidy and self._destination.db_keep is not None:
                 from tapwrap.store import clearing
 
-                clearing.prune(journal, older_than=self._place.db_keep)
+                clearing.prune(journal, older_than=self._destination.db_keep)
             journal.close()
         except (CannotStore, OSError) as error:
             self._say("warning", "degraded", str(error))
@@ -106,7 +111,7 @@ class Keeper:
     def _drain(self, journal: Journal, *, opening: bool) -> int:
         """Store what earlier recorders could not, of this run and of runs that were killed."""
         stored = spool.drain(journal).records
-        mine = self._place.run_dir
+        mine = self._destination.run_dir
         if mine is None:
             return stored
         stored += spool.drain(journal, unstored.directory(mine)).records
@@ -115,25 +120,27 @@ class Keeper:
             rundir.remove(path)
         return stored
 
-    def _could_not(self, refusal: CannotStore, records: list[ErrorRecord], runs: list[Run]) -> None:
+    def _could_not(
+        self, refusal: CannotStore | ValueError, records: list[ErrorRecord], runs: list[Run]
+    ) -> None:
         """Beside the store, else in our own folder; and in any case on stderr."""
         name = spool.writer(os.uname().nodename, self._run.pid, self._run.id)
         word, why = "spooled", f"{refusal}; kept beside it until then"
         try:
             notes = [self._note(run) for run in runs]
             spool.keep(spool.directory(self._path), name, records, notes)
-        except CannotStore as second:
-            if unstored.spool_locally(records, self._place.run_dir):
-                why = f"{refusal}; kept in {self._place.run_dir} until then"
+        except (CannotStore, ValueError) as second:
+            if unstored.spool_locally(records, self._destination.run_dir):
+                why = f"{refusal}; kept in {self._destination.run_dir} until then"
             else:
                 word, why = "lost", f"{second}; it is on stderr only"
         for record in records:
             self._tell(f"{word} {record.id} {why}")
-            self._tell("print " + unstored.line(record, refusal.sentence))
+            self._tell("print " + unstored.line(record, str(refusal)))
         for run in runs:
             self._tell(f"{word} {run.id} {why}")
         if not records:
-            self._say("warning", "degraded", refusal.sentence)
+            self._say("warning", "degraded", str(refusal))
 
     def _spool_runs(self, runs: list[Run]) -> None:
         name = spool.writer(os.uname().nodename, self._run.pid, self._run.id)
@@ -153,7 +160,7 @@ class Keeper:
         now = time.time_ns() // 1000
         for note in dead:
             ending = self._obituary(note, now)
-            record = exits.record_of(ending, self._place.environ)
+            record = exits.record_of(ending, self._destination.environ)
             ended = replace(note, ended=now, cause="wrapper_killed")
             journal.append([record], [ended])
             living.forget(self._path, note.id)
@@ -201,7 +208,7 @@ class Keeper:
             socket.sendmsg([b"\n"], [rights])
 
     def _note(self, run: Run) -> RunNote:
-        facts = exits.surroundings(self._place.environ)
+        facts = exits.surroundings(self._destination.environ)
         container_id = facts.get("container.id")
         return RunNote(
             id=run.id,
@@ -223,7 +230,7 @@ class Keeper:
 
         word, why = "stored", path
         try:
-            logfile.write(path, self._place.log_size, lines)
+            logfile.write(path, self._destination.log_size, lines)
         except OSError as error:
             word, why = "lost", f"cannot write to {path}: {(error.strerror or '').lower()}"
         for line in lines:
@@ -238,6 +245,8 @@ class Keeper:
             rest = rest[os.write(self._channel, rest) :]
 
 
-def keep(items: Sequence[Item], run: Run, place: Place, channel: int, *, tidy: bool) -> None:
+def keep(
+    items: Sequence[Item], run: Run, destination: Destination, channel: int, *, tidy: bool
+) -> None:
     """Do one fork's work."""
-    Keeper(run, place, channel, tidy=tidy).keep(items)
+    Keeper(run, destination, channel, tidy=tidy).keep(items)

@@ -42,7 +42,7 @@ MISHAPS = 3
 
 
 @value
-class Place:
+class Destination:
     """Where records go: the database as it was named (None: the default) and our own folder.
 
     Sizes in bytes; `db_keep` is how many seconds records are kept (None: for ever).
@@ -62,7 +62,7 @@ class Recorder:
 
     def __init__(
         self,
-        place: Place,
+        destination: Destination,
         run: Run,
         waiter: Waiter,
         *,
@@ -70,7 +70,7 @@ class Recorder:
         print_line: Callable[[str], None],
     ) -> None:
         """`say` announces, `print_line` writes a line to stderr; neither may block."""
-        self._place, self._run, self._waiter = place, run, waiter
+        self._destination, self._run, self._waiter = destination, run, waiter
         self._say, self._print = say, print_line
         self._pending: list[Item] = []
         self._handed: list[Item] = []
@@ -80,8 +80,9 @@ class Recorder:
         self._heard = b""
         self._lock = -1
         self._opened = False
-        self._retries = 0
+        self._retries = self._mishaps = 0
         self._spooled = False
+        self._warned: set[str] = set()
         self._log_failed = False
         self._tidied = -A_DAY
 
@@ -178,19 +179,16 @@ class Recorder:
         self._waiter.set_timer(DEADLINE, PATIENCE)
 
     def _record(self, channel: int, *, tidy: bool) -> None:
-        """The life of the fork. TERM stays blocked: it has a deadline of its own."""
-        status = 1
+        """The life of the fork. Signals stay blocked: it has a deadline, which is KILL."""
         try:
-            _signal.pthread_sigmask(
-                _signal.SIG_UNBLOCK, _signal.valid_signals() - {_signal.SIGTERM, _signal.SIGINT}
-            )
             from tapwrap.reporting import keeping
 
-            keeping.keep(self._pending, self._run, self._place, channel, tidy=tidy)
-            status = 0
+            keeping.keep(self._pending, self._run, self._destination, channel, tidy=tidy)
+        except Exception as error:  # noqa: BLE001  # The fork's edge: PID 1 is told, and goes on.
+            os.write(channel, f"say error failed the recorder failed: {error!r}\n".encode())
         finally:
             # Whatever was raised, it must not go on as a second supervisor.
-            os._exit(status)
+            os._exit(0)
 
     def _listen(self) -> None:
         """Hear what the fork has managed so far."""
@@ -228,7 +226,9 @@ class Recorder:
             return
         if word == "say":
             event, _, text = why.partition(" ")
-            self._say(subject, event, text)
+            if event != "degraded" or text not in self._warned:
+                self._say(subject, event, text)
+            self._warned.add(text)
             return
         known = [item for item in self._handed if _id(item) == subject]
         self._handed = [item for item in self._handed if _id(item) != subject]
@@ -236,7 +236,7 @@ class Recorder:
         if any(isinstance(item, Line) for item in known):
             self._hear_of_log(word, why)
         if word == "stored" and is_error:
-            self._retries = 0
+            self._retries = self._mishaps = 0
             self._say("info", "stored", f"stored in {why}", error_id=subject)
         elif word == "spooled":
             self._spooled = True
@@ -258,8 +258,8 @@ class Recorder:
         if unsaid:
             # It was killed with everything else, or failed in a way it could not tell.
             self._pending = unsaid + self._pending
-            self._retries += 1
-            if self._retries > MISHAPS:
+            self._mishaps += 1
+            if self._mishaps > MISHAPS:
                 self._give_up(self._pending, "the recorder failed again and again")
                 self._pending = []
             # Not at once: what killed it may still be at work.
@@ -295,8 +295,8 @@ class Recorder:
             return
         from tapwrap.reporting import unstored
 
-        records = unstored.records_of(endings, self._place)
-        if unstored.spool_locally(records, self._place.run_dir):
+        records = unstored.records_of(endings, self._destination)
+        if unstored.spool_locally(records, self._destination.run_dir):
             self._spooled = True
             self._try_later(LATER)
         for record in records:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tapwrap.core.ending import Ending
     from tapwrap.core.record import ErrorRecord
-    from tapwrap.reporting.recorder import Place
+    from tapwrap.reporting.recorder import Destination
 
 
 def line(record: ErrorRecord, why: str) -> str:
@@ -33,9 +33,9 @@ def line(record: ErrorRecord, why: str) -> str:
     )
 
 
-def records_of(endings: Sequence[Ending], place: Place) -> list[ErrorRecord]:
+def records_of(endings: Sequence[Ending], destination: Destination) -> list[ErrorRecord]:
     """The records of some endings, scrubbed, as they would have been stored."""
-    return [record_of(ending, place.environ) for ending in endings]
+    return [record_of(ending, destination.environ) for ending in endings]
 
 
 def directory(run_dir: str) -> str:

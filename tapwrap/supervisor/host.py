@@ -362,8 +362,8 @@ class Host:
                 pause = durations.show(announce.number)
                 self._say("info", "restarting", f"restarting {program} in {pause}")
             case "gave_up":
-                times = int(announce.number)
-                self._say("error", "gave_up", f"gave up {program} after {times} restarts")
+                times = f"{announce.number:g} restart{'s' if announce.number > 1 else ''}"
+                self._say("error", "gave_up", f"gave up {program} after {times}")
             case "held":
                 self._say("warning", "held", "staying, so that you can look inside; TERM ends it")
             case "crash_loop":
