@@ -80,7 +80,10 @@ class Sender:
 
 @value
 class Told:
-    """A signal that was passed on to the command, and who sent it to us (None: we did)."""
+    """A signal that the command was sent, and who had sent it to us.
+
+    None: nobody had; it was our own doing, or the kernel's.
+    """
 
     signal: int
     sender: Sender | None = None

@@ -286,7 +286,8 @@ def step(state: State, event: Event, policy: Policy) -> Step:
         case Starting() | Running(), SignalArrived():
             return _signalled(state, event, policy)
         case Starting() | Running(), TimerFired("timeout"):
-            return _stop(state, Stop(timed_out=True), policy, Told(TERM))
+            told = Told(signals.rewritten(TERM, policy.rewrites) or TERM)
+            return _stop(state, Stop(timed_out=True), policy, told)
         case Running(), Paused():
             return state, [Suspend()]
         case Starting() | Running() | Stopping(), Exited():
@@ -332,8 +333,6 @@ def _signalled(state: Starting | Running, event: SignalArrived, policy: Policy) 
 
 
 def _stop(state: Starting | Running, stop: Stop, policy: Policy, told: Told) -> Step:
-    if told.sender is None:
-        told = Told(signals.rewritten(told.signal, policy.rewrites) or told.signal)
     next_state = Stopping(state.history, state.since, (*state.told[-3:], told), stop)
     order: Action = Send(told.signal) if stop.asked else Tell(told.signal)
     return next_state, [StopTimers(), order, Tell(CONT), SetTimer("grace", policy.stop_timeout)]

@@ -136,11 +136,12 @@ class Host:
         for each in arrived:
             if each.signal == CHLD:
                 reap = True  # Whoever sent it: only wait(2) knows who died.
-            elif each.sender.pid != os.getpid():  # Our own writes may raise PIPE.
+            elif each.sender is None or each.sender.pid != os.getpid():  # Our writes raise PIPE.
                 if each.signal == signals.NUMBERS["CONT"] and self._attempt.main is not None:
                     self._terminal.hand_over(self._attempt.main)
                 self._events.append(SignalArrived(each.signal, each.sender))
-                self._remember(each.sender.pid)
+                if each.sender is not None:
+                    self._remember(each.sender.pid)
         if reap:
             self._reap()
         for name in fired:

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SIGINFO = 128  # sizeof(struct signalfd_siginfo), signalfd(2)
+SI_KERNEL = 0x80  # a terminal that hangs up, a key, a timer (sigaction(2))
 
 
 @value
 class Arrived:
-    """A signal that was sent to this process, and by whom."""
+    """A signal that was sent to this process, and by whom (None: the kernel itself)."""
 
     signal: int
-    sender: Sender
+    sender: Sender | None
 
 
 class Waiter:
@@ -84,10 +85,14 @@ class Waiter:
             block = os.read(self._signals, SIGINFO * 64)
         except BlockingIOError:
             return []  # Another wake-up had them all.
-        return [
-            Arrived(_u32(block, at), Sender(_u32(block, at + 12), _u32(block, at + 16)))
-            for at in range(0, len(block), SIGINFO)
-        ]
+        return [_arrived(block, at) for at in range(0, len(block), SIGINFO)]
+
+
+def _arrived(block: bytes, at: int) -> Arrived:
+    """One struct signalfd_siginfo: signal, errno, code, pid, uid, 32 bits each."""
+    code = _u32(block, at + 8)
+    sender = Sender(_u32(block, at + 12), _u32(block, at + 16)) if code != SI_KERNEL else None
+    return Arrived(_u32(block, at), sender)
 
 
 def _u32(block: bytes, at: int) -> int:
