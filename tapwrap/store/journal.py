@@ -252,6 +252,8 @@ class Journal:
             self._start_anew(turn)
         elif trouble.reason == "full" and self._connection is not None:
             self._make_room(self._connection, turn)
+        elif trouble.reason == "full" and room.release_ballast(self.path):
+            pass  # There was not even room to open it. Now there is.
         else:
             raise trouble from error
 
