@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SmallVolume:
-    """A file system of one megabyte in memory, which can be filled and made read-only."""
+    """A small file system in memory, which can be filled and made read-only."""
 
     def __init__(self, path: Path, size: str = "1m") -> None:
         self.path = path
@@ -34,6 +34,10 @@ class SmallVolume:
     def free(self) -> None:
         """Give back what `fill` took."""
         (self.path / "filler").unlink()
+
+    def resize(self, size: str) -> None:
+        """Give it more room, or less."""
+        _run("mount", "-o", f"remount,size={size}", self.path)
 
     def make_read_only(self) -> None:
         """Refuse writes from now on; needs that no file is open for writing."""
