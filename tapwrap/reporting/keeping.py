@@ -14,11 +14,9 @@ import time
 from tapwrap.core.ending import Ending
 from tapwrap.core.lines import Line
 from tapwrap.core.run import Run
-from tapwrap.core.scrub import scrub_argv
 from tapwrap.core.value import replace
 from tapwrap.reporting import exits, unstored
 from tapwrap.store import living, place, spool
-from tapwrap.store.entry import RunNote
 from tapwrap.store.journal import Journal
 from tapwrap.store.trouble import CannotStore
 from tapwrap.system import rundir
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     from tapwrap.core.record import ErrorRecord
     from tapwrap.reporting.recorder import Destination, Item
+    from tapwrap.store.entry import RunNote
 
 
 class Keeper:
@@ -126,11 +125,11 @@ class Keeper:
         """Beside the store, else in our own folder; and in any case on stderr."""
         name = spool.writer(os.uname().nodename, self._run.pid, self._run.id)
         word, why = "spooled", f"{refusal}; kept beside it until then"
+        notes = [self._note(run) for run in runs]
         try:
-            notes = [self._note(run) for run in runs]
             spool.keep(spool.directory(self._path), name, records, notes)
         except (CannotStore, ValueError) as second:
-            if unstored.spool_locally(records, self._destination.run_dir):
+            if unstored.spool_locally(records, notes, self._destination.run_dir):
                 why = f"{refusal}; kept in {self._destination.run_dir} until then"
             else:
                 word, why = "lost", f"{second}; it is on stderr only"
@@ -150,6 +149,7 @@ class Keeper:
             for run in runs:
                 living.forget(self._path, run.id)
         except (CannotStore, OSError) as error:
+            unstored.spool_locally([], notes, self._destination.run_dir)
             self._say("warning", "degraded", str(error))
         for run in runs:
             self._tell(f"stored {run.id} {self._path}")
@@ -208,22 +208,7 @@ class Keeper:
             socket.sendmsg([b"\n"], [rights])
 
     def _note(self, run: Run) -> RunNote:
-        facts = exits.surroundings(self._destination.environ)
-        container_id = facts.get("container.id")
-        return RunNote(
-            id=run.id,
-            started=run.started,
-            ended=run.ended,
-            argv=tuple(scrub_argv(list(run.command))),
-            pid=run.pid,
-            service=run.service,
-            host=os.uname().nodename,
-            container_id=str(container_id) if container_id else None,
-            boot_id=exits.boot_id() or None,
-            exit_code=run.status,
-            cause=run.cause,
-            attempts=run.attempts,
-        )
+        return unstored.note_of(run, self._destination)
 
     def _write_log(self, lines: list[Line], path: str) -> None:
         from tapwrap.reporting import logfile

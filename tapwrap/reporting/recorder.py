@@ -291,12 +291,15 @@ class Recorder:
     def _give_up(self, items: list[Item], why: str) -> None:
         """Not stored: keep a copy in our own folder, and say it all on stderr."""
         endings = [item for item in items if isinstance(item, Ending)]
-        if not endings:
+        runs = [item for item in items if isinstance(item, Run)]
+        if not endings and not runs:
             return
         from tapwrap.reporting import unstored
 
         records = unstored.records_of(endings, self._destination)
-        if unstored.spool_locally(records, self._destination.run_dir):
+        # A run whose end is not known would be taken for a killed one.
+        notes = [unstored.note_of(run, self._destination) for run in runs]
+        if unstored.spool_locally(records, notes, self._destination.run_dir):
             self._spooled = True
             self._try_later(LATER)
         for record in records:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from tapwrap.core.jsonline import dumps
 from tapwrap.core.record import as_dict, timestamp
-from tapwrap.reporting.exits import record_of
+from tapwrap.core.scrub import scrub_argv
+from tapwrap.reporting.exits import boot_id, record_of, surroundings
 from tapwrap.store import spool
+from tapwrap.store.entry import RunNote
 from tapwrap.store.trouble import CannotStore
 from tapwrap.system import rundir
 
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 
     from tapwrap.core.ending import Ending
     from tapwrap.core.record import ErrorRecord
+    from tapwrap.core.run import Run
     from tapwrap.reporting.recorder import Destination
 
 
@@ -43,15 +48,36 @@ def directory(run_dir: str) -> str:
     return f"{run_dir}/{rundir.UNSTORED}"
 
 
-def spool_locally(records: Sequence[ErrorRecord], run_dir: str | None) -> bool:
-    """Keep records in our own folder, from where a later recorder takes them.
+def note_of(run: Run, destination: Destination) -> RunNote:
+    """What is stored of a run, scrubbed."""
+    container_id = surroundings(destination.environ).get("container.id")
+    return RunNote(
+        id=run.id,
+        started=run.started,
+        ended=run.ended,
+        argv=tuple(scrub_argv(list(run.command))),
+        pid=run.pid,
+        service=run.service,
+        host=os.uname().nodename,
+        container_id=str(container_id) if container_id else None,
+        boot_id=boot_id() or None,
+        exit_code=run.status,
+        cause=run.cause,
+        attempts=run.attempts,
+    )
+
+
+def spool_locally(
+    records: Sequence[ErrorRecord], runs: Sequence[RunNote], run_dir: str | None
+) -> bool:
+    """Keep records and runs in our own folder, from where a later recorder takes them.
 
     False when there is no such folder, or no room in it.
     """
     if run_dir is None:
         return False
     try:
-        spool.keep(directory(run_dir), "run", records)
+        spool.keep(directory(run_dir), "run", records, runs)
     except CannotStore:
         return False
     return True
