@@ -276,6 +276,24 @@ def repeats(db: Path) -> int:
     return sum(each["repeat"] - 1 for each in records(db))
 
 
+def test_a_run_that_ends_on_a_read_only_volume_is_not_taken_for_killed(
+    namespace: Namespaces, small_volume: SmallVolume
+) -> None:
+    db = small_volume.path / "errors.db"
+    command = stand_in("servant", "good")
+    wrapper = namespace.start("tapwrap", "run", "--db", str(db), "--", *command)
+    eventually(lambda: any(small_volume.path.glob("errors.db.runs/*")))
+    eventually(lambda: len(children(wrapper.pid)) == 1)
+
+    small_volume.make_read_only()
+    wrapper.signal("TERM")
+    assert wrapper.wait().status == 0
+    small_volume.make_writable()
+    go_well(namespace, db)
+
+    assert records(db) == []
+
+
 def test_a_good_volume_gets_each_record_once_even_if_the_spool_was_there_before(
     namespace: Namespaces, small_volume: SmallVolume
 ) -> None:
