@@ -89,7 +89,7 @@ def test_a_signal_without_a_handler_ends_the_command_as_it_would_without_us(
 
 
 def test_interrupting_is_planned_but_starts_no_clock(namespace: Namespaces, store: Path) -> None:
-    catches = 'trap "echo caught; trap - INT" INT; echo ready; while :; do sleep 60 & wait $!; done'
+    catches = 'trap "trap - INT; echo caught" INT; echo ready; while :; do sleep 60 & wait $!; done'
     wrapper = namespace.start("tapwrap", "run", "--stop-timeout", "0s", "--", "sh", "-c", catches)
     wrapper.until(b"ready")
 
