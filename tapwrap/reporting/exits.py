@@ -7,7 +7,7 @@ import os
 from tapwrap.core import container, ending
 from tapwrap.core.category import KINDS
 from tapwrap.core.fingerprint import fingerprint
-from tapwrap.core.scrub import scrub, scrub_argv
+from tapwrap.core.scrub import scrub, scrub_argv, scrub_value
 from tapwrap.core.value import replace
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ def record_of(end: Ending, environ: Mapping[str, str]) -> ErrorRecord:
     )
     return ending.record(
         clean,
-        surroundings(environ),
+        {name: scrub_value(item) for name, item in surroundings(environ).items()},
         fingerprint(
             cause=clean.cause or KINDS["exit"].code,
             program=clean.program,
