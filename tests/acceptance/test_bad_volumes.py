@@ -252,7 +252,7 @@ def test_a_volume_that_hangs_later_holds_up_neither_signals_nor_restarts(
     quick = ["--backoff-max", "700ms"]
     command = ["sh", "-c", "echo start; exit 3"]
     wrapper = namespace.start("tapwrap", "run", "--db", str(db), *again, *quick, "--", *command)
-    wrapper.until_error(b'"event": "stored"')
+    wrapper.until_error(b'"event": "stored".*"event": "stored"')
     # What the server has taken up already is waited for even by those who are killed, and
     # PID 1 is not gone before they are.
     eventually(lambda: not children(wrapper.pid))

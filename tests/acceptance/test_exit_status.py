@@ -78,7 +78,7 @@ def test_a_kill_from_outside_is_not_taken_for_one_of_ours(
 ) -> None:
     wrapper = namespace.start("tapwrap", "run", "--", "sh", "-c", "echo ready; exec sleep 60")
     wrapper.until(b"ready")
-    (main,) = children(wrapper.pid)
+    main = children(wrapper.pid)[0]
     os.kill(main, signal.SIGKILL)
 
     result = wrapper.wait()

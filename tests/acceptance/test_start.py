@@ -93,7 +93,7 @@ def test_the_folder_is_the_commands_and_not_ours(namespace: Namespaces, tmp_path
     wrapper.until(f"^{tmp_path}\n".encode())
 
     assert eventually(lambda: os.readlink(f"/proc/{wrapper.pid}/cwd") == "/")
-    (main,) = children(wrapper.pid)
+    main = children(wrapper.pid)[0]
     assert os.readlink(f"/proc/{main}/cwd") == str(tmp_path)
 
 

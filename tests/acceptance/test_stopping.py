@@ -168,7 +168,7 @@ def test_someone_who_forks_as_fast_as_possible_does_not_get_away(
 def test_a_stopped_command_is_woken_to_be_ended(namespace: Namespaces) -> None:
     wrapper = namespace.start("tapwrap", "run", "--", "sh", "-c", "echo ready; exec sleep 60")
     wrapper.until(b"ready")
-    (main,) = eventually(lambda: children(wrapper.pid))
+    main = eventually(lambda: children(wrapper.pid))[0]
 
     wrapper.signal("TSTP")
     eventually(lambda: state(main) == "T")
@@ -183,7 +183,7 @@ def test_a_stopped_leftover_is_woken_to_be_ended(namespace: Namespaces) -> None:
     leaves = f"{SERVANT} leftover & exec {SERVANT} main 5"
     wrapper = namespace.start("tapwrap", "run", "--", "sh", "-c", leaves)
     wrapper.until(b"main ready.*leftover ready|leftover ready.*main ready")
-    (main,) = children(wrapper.pid)
+    main = children(wrapper.pid)[0]
     (leftover,) = children(main)
 
     os.kill(leftover, signal.SIGSTOP)
@@ -201,7 +201,7 @@ def test_a_process_that_cannot_be_killed_is_given_up_and_named(
     options = ["--stop-timeout", "100ms", "--restart", "on-failure"]
     wrapper = namespace.start("tapwrap", "run", *options, "--", *stand_in("deaf"))
     wrapper.until(b"ready")
-    (main,) = eventually(lambda: children(wrapper.pid))
+    main = eventually(lambda: children(wrapper.pid))[0]
 
     with Running(start(stand_in("tracer", main))) as tracer:
         tracer.until(b"ready")

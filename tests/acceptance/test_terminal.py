@@ -100,7 +100,7 @@ def test_a_suspended_command_still_ends(namespace: Namespaces) -> None:
     command = ["sh", "-c", "echo ready; exec sleep 60"]
     wrapper = namespace.start("tapwrap", "run", "--", *command, terminal=True)
     wrapper.until(b"ready")
-    (main,) = children(wrapper.pid)
+    main = children(wrapper.pid)[0]
 
     wrapper.terminal.press("^Z")
     eventually(lambda: state(main) == "T")
