@@ -39,7 +39,7 @@ class Terminal:
 
         Called on both sides of the fork, because neither side can wait for the other.
         """
-        if self._is_our_turn():
+        if self._is_our_turn(group):
             self._give(group)
             self._given = group
 
@@ -55,9 +55,10 @@ class Terminal:
         except termios.error:
             pass  # Hung up: nobody is left to see it.
 
-    def _is_our_turn(self) -> bool:
+    def _is_our_turn(self, *others: int) -> bool:
+        ours = (self._ours, self._given, *others)
         try:
-            return self._fd is not None and os.tcgetpgrp(self._fd) in (self._ours, self._given)
+            return self._fd is not None and os.tcgetpgrp(self._fd) in ours
         except OSError:
             return False  # A terminal, but not our controlling one.
 
