@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from support.containers import Containers
     from support.namespaces import Namespaces
 
+SERVANT = " ".join(stand_in("servant", "good"))
+
 
 def test_a_shell_has_job_control(namespace: Namespaces) -> None:
     shell = namespace.start("tapwrap", "run", "--", "bash", "--norc", "-i", terminal=True)
-    shell.until(rb"[$#] $")
+    shell.until(rb"[$#] ")
 
     shell.terminal.type("sleep 60\n")
     eventually(lambda: sleeps_in_front(shell.terminal))
@@ -49,7 +51,7 @@ def sleeps_in_front(terminal: Terminal) -> bool:
 def test_the_interrupt_key_ends_the_command_as_it_would_without_us(
     namespace: Namespaces, store: Path
 ) -> None:
-    command = ["sh", "-c", "echo ready; sleep 60; echo after''wards"]
+    command = ["sh", "-c", f"{SERVANT}; echo after''wards"]
     wrapper = namespace.start("tapwrap", "run", "--", *command, terminal=True)
     wrapper.until(b"ready")
 
@@ -62,7 +64,7 @@ def test_the_interrupt_key_ends_the_command_as_it_would_without_us(
 
 def test_the_interrupt_key_is_no_reason_to_start_again(namespace: Namespaces, store: Path) -> None:
     options = ["--restart", "on-failure", "--backoff", "1ms"]
-    command = ["sh", "-c", "echo ready; exec sleep 60"]
+    command = stand_in("servant", "good")
     wrapper = namespace.start("tapwrap", "run", *options, "--", *command, terminal=True)
     wrapper.until(b"ready")
 
@@ -203,12 +205,12 @@ def test_all_of_a_long_input_reaches_the_command(namespace: Namespaces) -> None:
 
 def test_a_container_has_a_terminal_too(container: Containers) -> None:
     box = container.start("tapwrap", "run", "--", "bash", "--norc", "-i", terminal=True)
-    box.until(rb"[$#] $")
+    box.until(rb"[$#] ")
 
-    box.terminal.type("sh -c 'echo run''ning; exec sleep 60'\n")
-    box.until(b"running")
+    box.terminal.type(f"{SERVANT}\n")
+    box.until(b"good ready")
     box.terminal.press("^C")
-    box.until(rb"\^C.*[$#] $")
+    box.until(rb"\^C.*[$#] ")
     box.terminal.type("exit 9\n")
 
     assert box.wait().status == 9

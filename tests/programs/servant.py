@@ -12,6 +12,7 @@ import sys
 import time
 
 name, status, seconds = (*sys.argv[1:], *("", "0", "0.2")[len(sys.argv) - 1 :])
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would wait for sigwait.
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 os.write(1, f"{name} ready\n".encode())
 signal.sigwait({signal.SIGTERM})
