@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.environment import stand_in
+from support.environment import PYTHON, stand_in
 from support.namespaces import children
 from support.processes import name
 from support.records import causes, records, said
@@ -62,7 +62,7 @@ def test_strangers_are_left_alone(namespace: Namespaces) -> None:
     shell.until(b"status 137")
 
     assert b"signal" not in shell.stdout
-    assert [name(each) for each in children(shell.pid)] == ["python3"]
+    assert [name(each) for each in children(shell.pid)] == [PYTHON]
 
 
 def test_the_init_of_the_container_may_be_another(container: Containers, volume: Path) -> None:

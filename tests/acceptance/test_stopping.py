@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.containers import podman
-from support.environment import stand_in
+from support.environment import PYTHON, stand_in
 from support.namespaces import children
 from support.processes import name, state
 from support.records import causes, events, only, records
@@ -89,7 +89,7 @@ def test_what_a_command_leaves_behind_ends_before_its_status_is_returned(
     assert (result.status, b"daemon said goodbye" in result.stdout) == (5, True)
     assert result.seconds < GRACE
     (swept,) = only(store)["attributes"]["tapwrap.swept"]
-    assert (swept["comm"], swept["how"]) == ("python3", "TERM")
+    assert (swept["comm"], swept["how"]) == (PYTHON, "TERM")
 
 
 def test_the_children_of_the_command_hear_of_a_stop_only_when_it_is_gone(
@@ -212,7 +212,7 @@ def test_a_process_that_cannot_be_killed_is_given_up_and_named(
     assert wrapper.wait().status == 137
     assert record["cause"] == "stop_timeout"
     (stuck,) = record["attributes"]["tapwrap.stuck"]
-    assert (stuck["comm"], stuck["state"]) == ("python3", "t")
+    assert (stuck["comm"], stuck["state"]) == (PYTHON, "t")
 
 
 def test_no_sweep_leaves_descendants_alone(namespace: Namespaces) -> None:
@@ -222,7 +222,7 @@ def test_no_sweep_leaves_descendants_alone(namespace: Namespaces) -> None:
     shell.until(b"status 5")
 
     assert b"daemon was told" not in shell.stdout
-    assert "python3" in [name(each) for each in children(shell.pid)]
+    assert PYTHON in [name(each) for each in children(shell.pid)]
 
 
 def test_a_container_is_stopped_by_its_orchestrator(container: Containers, volume: Path) -> None:

@@ -13,6 +13,9 @@ PATH = (
     f"{sysconfig.get_path('scripts')}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
+#: What the kernel calls a program that this Python runs: the last part of its path.
+PYTHON = Path(sys.executable).name
+
 #: What every program begins with when a test gives it no environment of its own.
 CLEAN = {"PATH": PATH, "LANG": "C.UTF-8"}
 
