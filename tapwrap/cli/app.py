@@ -81,7 +81,7 @@ def main(mask: frozenset[int], arguments: Sequence[str] | None = None) -> int:
             obj=mask,
         )
     except click.exceptions.NoArgsIsHelpError as error:
-        render.complain(error.format_message())
+        render.usage(error.format_message())
         return USAGE
     except click.UsageError as error:
         hint = f"; see {error.ctx.command_path} --help" if error.ctx else ""

@@ -45,6 +45,11 @@ _COLOURS = {
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
+def usage(text: str) -> None:
+    """Show how a command is used, to somebody who left out the rest."""
+    print(text, file=sys.stderr)
+
+
 def complain(sentence: str) -> None:
     """Say on stderr what could not be done."""
     print(f"tapwrap: {sentence}", file=sys.stderr)
