@@ -258,7 +258,7 @@ def test_a_volume_that_hangs_later_holds_up_neither_signals_nor_restarts(
     eventually(lambda: not children(wrapper.pid))
 
     network_volume.hang()
-    wrapper.until(b"(start.*){5}", within=20)
+    wrapper.until_error(b'("event": "exited".*){5}"event": "restarting"', within=20)
     wrapper.signal("TERM")
     result = wrapper.wait(within=10)
     network_volume.recover()
