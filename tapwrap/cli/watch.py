@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from tapwrap.cli.options import Settings
     from tapwrap.cli.run import Start
 
-#: How long we wait at the end for a reader that does not take our last words.
-LAST_WORDS = 1.0
+#: How long the exit may wait for the volume and for whoever reads our streams, together; and
+#: what of it belongs to the reader alone.
+LAST_SECOND = 1.0
+LAST_WORDS = 0.1
 
 
 def watch(start: Start) -> int:
@@ -69,8 +71,9 @@ def watch(start: Start) -> int:
         voice.say("error", "failed", f"tapwrap itself failed: {error!r}", where=_where(error))
         host.abandon(settings.stop_timeout)
         status = exits.WRAPPER_FAILED
-    recorder.end(host.turn, host.last, host.attempts)
-    host.flush(LAST_WORDS)
+    deadline = host.now() + LAST_SECOND
+    recorder.end(host.turn, host.last, host.attempts, deadline - LAST_WORDS)
+    host.flush(deadline)
     if start.run_dir:
         rundir.remove(start.run_dir)
     return status

@@ -79,6 +79,9 @@ class Keeper:
         opening = any(run.ended is None for run in runs)
         if self._chosen.warning:
             self._say("warning", "degraded", self._chosen.warning)
+        if opening:
+            # Before anybody can read of this run, so that nobody takes it for a dead one.
+            self._mark()
         journal = Journal(self._path, check=opening, max_bytes=self._destination.db_size)
         try:
             kept = journal.append(records, [self._note(run) for run in runs])
@@ -95,7 +98,6 @@ class Keeper:
             self._say_late(self._drain(journal, opening=opening))
             if opening:
                 self._bury(journal)
-                self._mark()
             for run in runs:
                 if run.ended:
                     living.forget(self._path, run.id)
@@ -115,8 +117,9 @@ class Keeper:
             return stored
         stored += spool.drain(journal, unstored.directory(mine)).records
         for path in rundir.abandoned(os.path.dirname(mine)) if opening else ():
-            stored += spool.drain(journal, unstored.directory(path)).records
-            rundir.remove(path)
+            if unstored.store_of(path) == self._destination.db:
+                stored += spool.drain(journal, unstored.directory(path)).records
+                rundir.remove(path)
         return stored
 
     def _could_not(
@@ -165,6 +168,10 @@ class Keeper:
             journal.append([record], [ended])
             living.forget(self._path, note.id)
             self._say("error", "found", f"{record.message} (record {record.id})")
+        for run_id in living.known(self._path):
+            # Killed before its run was written down, or ended while the volume did not work.
+            if living.is_alive(self._path, run_id) is False:
+                living.forget(self._path, run_id)
 
     def _is_dead(self, note: RunNote) -> bool:
         if note.id == self._run.id:

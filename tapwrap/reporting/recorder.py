@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 DEADLINE = "recorder"
 RETRY = "recorder again"
 OPENING = "recorder opens the run"
-#: How long a recorder may take while the command runs, and while we want to exit.
+#: How long a recorder may take while the command runs.
 PATIENCE = 5.0
-LAST_PATIENCE = 1.0
 #: When the run is written down: a command that ends well before that costs no recorder at all.
 ANNOUNCE_AFTER = 0.1
 #: Pauses between attempts to store what was spooled: every second for a minute, then slower.
@@ -123,8 +122,13 @@ class Recorder:
             self._close_channel()
             self._settle()
 
-    def end(self, turn: Callable[[], None], last: Ending | None, attempts: int) -> None:
-        """Wait a second at most for what is not stored yet, and close the run."""
+    def end(
+        self, turn: Callable[[], None], last: Ending | None, attempts: int, deadline: float
+    ) -> None:
+        """Close the run, and wait for what is not stored yet, but not after `deadline`.
+
+        That is seconds of the monotonic clock; `turn` waits for whatever happens next.
+        """
         self._waiter.stop_timer(OPENING)
         if self._opened or self._pending or self._handed:
             ended = replace(self._run, ended=time.time_ns() // 1000, attempts=attempts)
@@ -132,8 +136,7 @@ class Recorder:
                 ended = replace(ended, status=last.status, cause=last.cause)
             self._pending.append(ended)
             self._start()
-        deadline = time.monotonic() + LAST_PATIENCE
-        self._waiter.set_timer("recorder last", LAST_PATIENCE)
+        self._waiter.set_timer("recorder last", deadline - time.monotonic())
         while (self._child is not None or self._pending) and time.monotonic() < deadline:
             turn()
             self._start()

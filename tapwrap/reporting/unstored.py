@@ -48,6 +48,20 @@ def directory(run_dir: str) -> str:
     return f"{run_dir}/{rundir.UNSTORED}"
 
 
+def store_of(run_dir: str) -> object:
+    """The store that a run was told to use (None: the default), as its folder says.
+
+    A folder that says nothing gives itself: it is nobody's store.
+    """
+    import json
+
+    try:
+        with open(f"{run_dir}/run.json", encoding="utf-8") as file:
+            return json.load(file)["db"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return run_dir  # It was killed before it could write that down.
+
+
 def note_of(run: Run, destination: Destination) -> RunNote:
     """What is stored of a run, scrubbed."""
     container_id = surroundings(destination.environ).get("container.id")

@@ -27,10 +27,13 @@ def mark(path: str, run_id: str) -> int | None:
         return None
     where = directory(path)
     os.makedirs(where, 0o700, exist_ok=True)
-    # Made for writing, held for reading: nothing can be left to write when it is closed.
-    os.close(os.open(f"{where}/{run_id}", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-    fd = os.open(f"{where}/{run_id}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    # Locked before it has its name, so that nobody sees it unlocked. Made for writing, held
+    # for reading: nothing can be left to write when it is closed.
+    hidden = f"{where}/.{run_id}"
+    os.close(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+    fd = os.open(hidden, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.rename(hidden, f"{where}/{run_id}")
     return fd
 
 
@@ -47,6 +50,14 @@ def is_alive(path: str, run_id: str) -> bool | None:
     finally:
         os.close(fd)
     return False
+
+
+def known(path: str) -> list[str]:
+    """The runs that have a file, alive or not."""
+    try:
+        return [name for name in os.listdir(directory(path)) if not name.startswith(".")]
+    except OSError:
+        return []  # There never was one here.
 
 
 def forget(path: str, run_id: str) -> None:

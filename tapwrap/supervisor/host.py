@@ -29,7 +29,7 @@ from tapwrap.core.supervision import (
 )
 from tapwrap.core.value import replace, value
 from tapwrap.supervisor.attempt import Attempt
-from tapwrap.system import launching, processes
+from tapwrap.system import launching, processes, spawning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tapwrap.system.outlet import Outlet
     from tapwrap.system.spawning import Surroundings
     from tapwrap.system.terminal import Terminal
-    from tapwrap.system.waiting import Waiter
+    from tapwrap.system.waiting import Arrived, Waiter
 
     class Sink(Protocol):
         """Where endings go. It answers nothing and keeps nobody waiting."""
@@ -136,7 +136,7 @@ class Host:
         for each in arrived:
             if each.signal == CHLD:
                 reap = True  # Whoever sent it: only wait(2) knows who died.
-            elif each.sender is None or each.sender.pid != os.getpid():  # Our writes raise PIPE.
+            elif not _is_our_own_doing(each):
                 if each.signal == signals.NUMBERS["CONT"] and self._attempt.main is not None:
                     self._terminal.hand_over(self._attempt.main)
                 self._events.append(SignalArrived(each.signal, each.sender))
@@ -289,10 +289,9 @@ class Host:
             while self._attempt.main is not None and self.now() < deadline:
                 self.turn()
 
-    def flush(self, patience: float) -> None:
-        """Give whoever reads our streams so many seconds to take what is left."""
-        self._waiter.set_timer("flush", patience)
-        deadline = self.now() + patience
+    def flush(self, deadline: float) -> None:
+        """Give whoever reads our streams until then (as `now` counts) to take what is left."""
+        self._waiter.set_timer("flush", deadline - self.now())
         while not all(each.is_empty for each in self._outlets.values()) and self.now() < deadline:
             self.turn()
 
@@ -401,6 +400,12 @@ def _with_time(ending: Ending) -> str:
     if ending.why is not None or ending.cause in ("timeout", "stop_timeout"):
         return text
     return f"{text} (after {durations.show(ending.uptime)})"
+
+
+def _is_our_own_doing(arrived: Arrived) -> bool:
+    """PIPE and XFSZ are how the kernel comments on a write of ours, besides failing it."""
+    ours = arrived.sender is not None and arrived.sender.pid == os.getpid()
+    return ours and arrived.signal in spawning.PYTHONS_OWN
 
 
 def _luck() -> float:

@@ -31,9 +31,12 @@ def make(explicit: str | None, run_id: str, environ: Mapping[str, str]) -> str |
         try:
             os.makedirs(base, 0o700, exist_ok=True)
             if _is_ours(base):
-                os.mkdir(path, 0o700)
-                # Held for as long as we live, and never closed: its lock says that we do.
-                fcntl.flock(os.open(path, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_EX)
+                # Nobody looks at a hidden folder, so it has its lock before it has its name.
+                # The lock is held for as long as we live, and never closed: it says that we do.
+                hidden = f"{base}/.{run_id}"
+                os.mkdir(hidden, 0o700)
+                fcntl.flock(os.open(hidden, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_EX)
+                os.rename(hidden, path)
                 return path
         except OSError:
             continue  # Read-only, missing or not ours: the next one may do.
@@ -43,7 +46,7 @@ def make(explicit: str | None, run_id: str, environ: Mapping[str, str]) -> str |
 def abandoned(base: str) -> list[str]:
     """The folders of runs that were killed before they could remove them."""
     try:
-        paths = [f"{base}/{name}" for name in os.listdir(base)]
+        paths = [f"{base}/{name}" for name in os.listdir(base) if not name.startswith(".")]
     except OSError:
         return []
     return [path for path in paths if _is_abandoned(path)]
@@ -64,16 +67,14 @@ def _is_abandoned(path: str) -> bool:
 
 
 def remove(path: str) -> None:
-    """Remove the folder of a run that left nothing behind to be stored."""
-    try:
-        os.unlink(f"{path}/run.json")
-    except OSError:
-        pass  # It was never written, or somebody cleaned up before us.
-    for folder in (f"{path}/{UNSTORED}", path):
+    """Remove the folder of a run, unless something in it still waits to be stored."""
+    for take, each in ((os.rmdir, UNSTORED), (os.unlink, "run.json"), (os.rmdir, "")):
         try:
-            os.rmdir(folder)
+            take(f"{path}/{each}")
+        except FileNotFoundError:
+            continue  # It was never made, or somebody cleaned up before us.
         except OSError:
-            pass  # It was never made, or what could not be stored is still in it.
+            return  # Not empty: whoever can store it needs to know for which store it is.
 
 
 def write(path: str, name: str, text: str) -> None:

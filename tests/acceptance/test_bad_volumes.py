@@ -318,3 +318,17 @@ def test_a_database_in_a_link_to_elsewhere(namespace: Namespaces, tmp_path: Path
 
     assert fail(namespace, tmp_path / "link" / "errors.db").status == 3
     assert only(tmp_path / "real" / "errors.db")["cause"] == "exit"
+
+
+def test_what_waits_for_one_store_does_not_go_into_another(
+    namespace: Namespaces, small_volume: SmallVolume, tmp_path: Path
+) -> None:
+    full, other = small_volume.path / "errors.db", tmp_path / "other" / "errors.db"
+    small_volume.fill()
+    namespace.run("tapwrap", "run", "--db", str(full), "--", "sh", "-c", "exit 3")
+    small_volume.free()
+
+    go_well(namespace, other)
+    assert causes(other) == []
+    go_well(namespace, full)
+    assert causes(full) == ["exit"]

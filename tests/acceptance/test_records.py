@@ -10,22 +10,16 @@ import pytest
 
 from support.containers import podman
 from support.environment import measured
-from support.records import causes, only, records, said
+from support.records import causes, only, records, said, unfinished
 from support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.containers import Containers
-    from support.namespaces import InNamespace, Namespaces
+    from support.namespaces import Namespaces
 
 FAIL = ["sh", "-c", "echo no luck >&2; exit 3"]
-
-
-def opened(wrapper: InNamespace) -> bool:
-    """Whether the wrapper's run is known to its store."""
-    links = (f"/proc/{wrapper.pid}/fd/{fd}" for fd in os.listdir(f"/proc/{wrapper.pid}/fd"))
-    return any(".runs/" in os.readlink(link) for link in links if os.path.lexists(link))
 
 
 def test_a_short_success_writes_nothing_at_all(namespace: Namespaces) -> None:
@@ -140,7 +134,7 @@ def test_a_fatal_signal_from_outside_is_said_to_be_from_outside(
 
 def test_a_killed_wrapper_is_recorded_at_the_next_start(namespace: Namespaces, store: Path) -> None:
     wrapper = namespace.start("tapwrap", "run", "--service", "shop", "--", "sleep", "60")
-    eventually(lambda: opened(wrapper))
+    eventually(lambda: unfinished(store) == 1)
     os.kill(wrapper.pid, signal.SIGKILL)
     wrapper.wait()
 
@@ -159,7 +153,7 @@ def test_a_killed_wrapper_is_recorded_after_a_failure_too(
     namespace: Namespaces, store: Path
 ) -> None:
     wrapper = namespace.start("tapwrap", "run", "--", "sleep", "60")
-    eventually(lambda: opened(wrapper))
+    eventually(lambda: unfinished(store) == 1)
     os.kill(wrapper.pid, signal.SIGKILL)
     wrapper.wait()
 
@@ -186,7 +180,7 @@ def test_a_run_elsewhere_that_is_alive_is_not_taken_for_dead(
     namespace: Namespaces, store: Path
 ) -> None:
     first = namespace.start("tapwrap", "run", "--", "sh", "-c", "echo ready; exec sleep 60")
-    eventually(lambda: opened(first))
+    eventually(lambda: unfinished(store) == 1)
 
     assert namespace.run("tapwrap", "run", "--", "sleep", "0.3").status == 0
 

@@ -26,6 +26,18 @@ def records(store: Path) -> list[Record]:
     return found
 
 
+def unfinished(store: Path) -> int:
+    """How many runs the store knows of that have not ended."""
+    if not store.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+        try:
+            query = "SELECT count(*) FROM run WHERE ended IS NULL"
+            return int(connection.execute(query).fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0  # It is being made at this moment.
+
+
 def causes(store: Path) -> list[str]:
     """The causes of all records, oldest first."""
     return [each["cause"] for each in records(store)]
