@@ -13,7 +13,8 @@ from tapwrap.core.value import replace
 from tapwrap.reporting.recorder import Destination, Recorder
 from tapwrap.reporting.voice import Voice
 from tapwrap.supervisor import loop
-from tapwrap.supervisor.host import Host, Job
+from tapwrap.supervisor.account import Job
+from tapwrap.supervisor.host import Host
 from tapwrap.system import inheritance, rundir
 from tapwrap.system.outlet import Outlet
 from tapwrap.system.waiting import Waiter

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from tapwrap.core import durations, exits, signals
-from tapwrap.core.ending import Ending, sentence
-from tapwrap.core.exits import Exit, NotStarted
-from tapwrap.core.record import next_uuid7
+from tapwrap.core import exits, signals
 from tapwrap.core.supervision import (
     AllGone,
     Announce,
@@ -27,16 +24,18 @@ from tapwrap.core.supervision import (
     Tell,
     TimerFired,
 )
-from tapwrap.core.value import replace, value
+from tapwrap.supervisor.account import Account
 from tapwrap.supervisor.attempt import Attempt
-from tapwrap.system import launching, processes, spawning
+from tapwrap.system import launching, spawning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Protocol
 
+    from tapwrap.core.ending import Ending
+    from tapwrap.core.exits import Exit, NotStarted
     from tapwrap.core.supervision import Action, Event
+    from tapwrap.supervisor.account import Job, Sink
     from tapwrap.system.cgroup import Group
     from tapwrap.system.launching import Launch
     from tapwrap.system.outlet import Outlet
@@ -44,43 +43,11 @@ if TYPE_CHECKING:
     from tapwrap.system.terminal import Terminal
     from tapwrap.system.waiting import Arrived, Waiter
 
-    class Sink(Protocol):
-        """Where endings go. It answers nothing and keeps nobody waiting."""
-
-        def keep(self, ending: Ending) -> None:
-            """Store it, some time soon."""
-
-        def reaped(self, pid: int) -> None:
-            """A child has died that was not the command: perhaps one of the sink's own."""
-
-        def timer_fired(self, name: str) -> None:
-            """A timer has run out that was not the supervisor's."""
-
-        @property
-        def helpers(self) -> frozenset[int]:
-            """Processes that belong to the sink and are nobody's leftovers."""
-
-
 CHLD = signals.NUMBERS["CHLD"]
 STOP_SELF = signals.NUMBERS["STOP"]
 JOB_CONTROL = frozenset({signals.NUMBERS[name] for name in ("TSTP", "TTIN", "TTOU")})
 TIMERS = ("timeout", "grace", "kill", "again", "backoff")
-SENDERS = 16  # names kept, of processes that sent us signals
 WALL = 0x40000000  # __WALL: children that were made by clone(2) too
-
-
-@value
-class Job:
-    """What the user asked us to run, and how to treat it."""
-
-    command: list[str]
-    service: str
-    run_id: str
-    scope: str = "main"
-    capture: frozenset[int] = frozenset()
-    timeout: float | None = None
-    stop_timeout: float = 8.0
-    crash_window: float = 60.0
 
 
 class Host:
@@ -102,17 +69,15 @@ class Host:
         """`first` is the first attempt, which was launched before there was time for us."""
         self._job, self._surroundings, self._terminal = job, surroundings, terminal
         self._group, self._waiter, self._outlets = group, waiter, outlets
-        self._say, self._sink = say, sink
+        self._sink, self._account = sink, Account(job, group, outlets[2], say, sink)
         self._first: Launch | None = first
         self._attempt = self._adopt(1, first)
         self._events: list[Event] = []
-        self._senders: dict[int, str] = {}
-        self._last: Ending | None = None
 
     @property
     def last(self) -> Ending | None:
         """How the last attempt ended."""
-        return self._last
+        return self._account.last
 
     @property
     def attempts(self) -> int:
@@ -141,7 +106,7 @@ class Host:
                     self._terminal.hand_over(self._attempt.main)
                 self._events.append(SignalArrived(each.signal, each.sender))
                 if each.sender is not None:
-                    self._remember(each.sender.pid)
+                    self._account.note_sender(each.sender.pid)
         if reap:
             self._reap()
         for name in fired:
@@ -149,14 +114,6 @@ class Host:
                 self._events.append(TimerFired(name, self.now(), _luck()))
             else:
                 self._sink.timer_fired(name)
-
-    def _remember(self, pid: int) -> None:
-        """Note the name of a sender, who may be gone when somebody asks."""
-        if pid and pid not in self._senders:
-            if len(self._senders) >= SENDERS:
-                self._senders.clear()
-            process = processes.look_at(pid)
-            self._senders[pid] = process.comm if process is not None else ""
 
     def do(self, action: Action) -> None:
         """Carry out one action."""
@@ -179,7 +136,7 @@ class Host:
             case Report():
                 self._report(action)
             case Announce():
-                self._announce(action)
+                self._account.announce(action, self._attempt)
             case Suspend():
                 self._suspend()
 
@@ -296,110 +253,15 @@ class Host:
             self.turn()
 
     def _report(self, report: Report) -> None:
-        ending = self._ending(report)
-        self._last = ending
+        # First everything that was said before, and the terminal as it was.
         self._attempt.close()
         self._terminal.take_back()
-        fields: dict[str, object] = {"attempt": ending.attempt, "status": ending.status}
-        fields |= {"cause": ending.cause} if ending.cause else {}
-        level = "info"
-        if ending.cause is not None:
-            level, fields["error_id"] = "error", ending.id
-        self._say(level, "exited", _with_time(ending), **fields)
-        if ending.cause is not None:
-            self._sink.keep(ending)
-
-    def _ending(self, report: Report) -> Ending:
-        """Everything known about the attempt that is over."""
-        attempt, ended = self._attempt, report.ended
-        exit = ended.exit if ended is not None else Exit(signal=exits.KILL)
-        told = report.verdict.told
-        sender = told.sender if told is not None else None
-        counters = self._group.counters()
-        timed_out = report.verdict.cause == "timeout"
-        ending = Ending(
-            id=self._new_id(),
-            time=time.time_ns() // 1000,
-            monotonic=round(self.now(), 6),
-            run_id=self._job.run_id,
-            service=self._job.service,
-            command=tuple(self._job.command),
-            cause=report.verdict.cause,
-            status=report.verdict.status,
-            attempt=attempt.number,
-            uptime=(ended.at if ended is not None else self.now()) - attempt.at,
-            pid=attempt.pid,
-            why=exit.why if isinstance(exit, NotStarted) else None,
-            sender=(sender.pid, sender.uid, self._senders.get(sender.pid, "")) if sender else None,
-            oom_kills=ended.oom_kills if ended is not None else 0,
-            memory_peak=attempt.memory_peak,
-            memory_limit=counters.memory_limit,
-            pids=counters.pids,
-            pids_limit=counters.pids_limit,
-            limit=self._job.timeout if timed_out else self._job.stop_timeout,
-            swept=attempt.leftovers.swept,
-            swept_total=attempt.leftovers.total,
-            stuck=attempt.stuck(self._sink.helpers),
-            stderr_tail=attempt.last_words(2),
-            stdout_tail=attempt.last_words(1),
-            dropped=self._outlets[2].lost,
-        )
-        if isinstance(exit, NotStarted):
-            return ending
-        return replace(ending, exit_code=exit.code, signal=exit.signal, core=exit.core)
-
-    def _new_id(self) -> str:
-        previous = self._last.id if self._last is not None else None
-        return next_uuid7(previous, time.time_ns() // 1_000_000, os.urandom(10))
-
-    def _announce(self, announce: Announce) -> None:
-        program = self._job.command[0].rpartition("/")[2]
-        match announce.what:
-            case "started":
-                fields = {"pid": self._attempt.pid, "attempt": self.attempts}
-                self._say("info", "started", f"started {program}", **fields)
-            case "restarting":
-                pause = durations.show(announce.number)
-                self._say("info", "restarting", f"restarting {program} in {pause}")
-            case "gave_up":
-                times = f"{announce.number:g} restart{'s' if announce.number > 1 else ''}"
-                self._say("error", "gave_up", f"gave up {program} after {times}")
-            case "held":
-                self._say("warning", "held", "staying, so that you can look inside; TERM ends it")
-            case "crash_loop":
-                self._crash_loop(int(announce.number))
-
-    def _crash_loop(self, failures: int) -> None:
-        """Giving up is a failure of its own, worth a record of its own."""
-        if self._last is None:
-            return
-        loop = replace(
-            self._last,
-            id=self._new_id(),
-            time=time.time_ns() // 1000,
-            monotonic=round(self.now(), 6),
-            cause="crash_loop",
-            failures=failures,
-            limit=self._job.crash_window,
-            swept=(),
-            swept_total=0,
-        )
-        self._last = loop
-        self._say("error", "gave_up", sentence(loop), cause=loop.cause, error_id=loop.id)
-        self._sink.keep(loop)
+        self._account.report(report, self._attempt, self.now())
 
     def _suspend(self) -> None:
         """Stop with the command, so that the shell gets its terminal back (job control)."""
         if os.getpid() != 1:
             os.kill(os.getpid(), STOP_SELF)
-
-
-def _with_time(ending: Ending) -> str:
-    """Without the program's own last line: it is on stderr already, and may hold secrets."""
-    text = sentence(ending)
-    if ending.why is not None or ending.cause in ("timeout", "stop_timeout"):
-        return text
-    return f"{text} (after {durations.show(ending.uptime)})"
 
 
 def _is_our_own_doing(arrived: Arrived) -> bool:

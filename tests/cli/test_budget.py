@@ -45,6 +45,7 @@ LATER = {
     "tapwrap.reporting.recorder",
     "tapwrap.reporting.voice",
     "tapwrap.supervisor",
+    "tapwrap.supervisor.account",
     "tapwrap.supervisor.attempt",
     "tapwrap.supervisor.host",
     "tapwrap.supervisor.leftovers",
