@@ -58,12 +58,31 @@ def supervise(settings: Settings, command: list[str], mask: frozenset[int]) -> i
     try:
         start = _start(settings, command, mask)
     except OSError as error:
-        # Nothing was started, and there may be no descriptor left to say more than this.
-        os.write(2, f"tapwrap: cannot supervise {command[0]}: {error}\n".encode())
-        return exits.WRAPPER_FAILED
-    from tapwrap.cli.watch import watch
+        return _failed(command[0], error)  # Nothing was started.
+    try:
+        from tapwrap.cli.watch import watch
 
-    return watch(start)
+        return watch(start)
+    except Exception as error:  # noqa: BLE001  # The edge: nobody watches, so nothing may run.
+        if start.first.child is not None:
+            _end(start.first.child.pid)
+        return _failed(command[0], error)
+
+
+def _failed(name: str, error: Exception) -> int:
+    """One plain line: there may be no descriptor left to say more."""
+    try:
+        os.write(2, f"tapwrap: cannot supervise {name}: {error}\n".encode("utf-8", "replace"))
+    except OSError:
+        pass  # Nobody listens.
+    return exits.WRAPPER_FAILED
+
+
+def _end(child: int) -> None:
+    try:
+        os.kill(child, exits.KILL)
+    except ProcessLookupError:
+        pass  # It is gone already.
 
 
 def _start(settings: Settings, command: list[str], mask: frozenset[int]) -> Start:

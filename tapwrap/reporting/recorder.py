@@ -1,7 +1,6 @@
 """PID 1's side of the recorder: short-lived forks that touch the volume, so that we never do.
 
-A fork of PID 1, not a fresh interpreter: it has what it needs in memory already, which
-saves ten milliseconds of an exit, and works when the file system with Python on it is gone.
+A fork of PID 1, not a fresh interpreter: that saves ten milliseconds of an exit.
 """
 
 from __future__ import annotations
@@ -159,14 +158,14 @@ class Recorder:
             self._give_up(waiting, "an earlier recorder still hangs on the volume")
             self._try_later(LATER)
             return
-        import _socket
-
-        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
+            import _socket
+
+            ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
             pid = os.fork()
-        except OSError as error:
+        except (OSError, ImportError) as error:  # No process, or no descriptor, to be had.
             waiting, self._pending = self._pending, []
-            self._give_up(waiting, f"the kernel refused a new process: {error.strerror}")
+            self._give_up(waiting, f"no recorder could be started: {error}")
             return
         tidy = self._opened and time.monotonic() > self._tidied + A_DAY
         if pid == 0:
@@ -297,8 +296,13 @@ class Recorder:
         runs = [item for item in items if isinstance(item, Run)]
         if not endings and not runs:
             return
-        from tapwrap.reporting import unstored
-
+        try:
+            from tapwrap.reporting import unstored
+        except (OSError, ImportError) as error:
+            # Not even a descriptor to read our own code with.
+            for ending in endings:
+                self._say("error", "not_stored", f"{why}; {error}", error_id=ending.id)
+            return
         records = unstored.records_of(endings, self._destination)
         # A run whose end is not known would be taken for a killed one.
         notes = [unstored.note_of(run, self._destination) for run in runs]

@@ -213,3 +213,16 @@ def test_the_command_starts_even_where_no_folder_is_ours(
 
     assert wrapper.status == 6
     assert [each["exit_code"] for each in records(tmp_path / "errors.db")] == [6]
+
+
+@pytest.mark.parametrize("most", [5, 6, 7, 8, 10])
+def test_too_few_descriptors_are_said_and_never_a_traceback(
+    namespace: Namespaces, most: int
+) -> None:
+    script = f'ulimit -n {most}; exec tapwrap run -- sh -c "exit 3"'
+
+    result = namespace.run("sh", "-c", script, env=CLEAN)
+
+    assert b"Traceback" not in result.stderr
+    ran = b'"status": 3' in result.stderr
+    assert result.status == (3 if ran else 125)
